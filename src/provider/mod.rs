@@ -1,0 +1,7 @@
+//! The Higress model provider: Dify entities in, gateway calls out.
+//!
+//! The form and the parameter rules it serves are data: `provider/higress.yaml` and `models/` at the top of the tree.
+
+pub mod credentials;
+pub mod errors;
+pub mod options;

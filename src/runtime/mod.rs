@@ -1,0 +1,13 @@
+//! A runtime for Dify *model* plugins: transports, sessions, flow control and entities.
+//!
+//! It knows Dify's plugin protocol and nothing of any provider. A plugin implements [`Provider`] and hands it to the
+//! server; `examples/` holds a complete one in a few lines.
+
+pub mod entities;
+pub mod error;
+pub mod handler;
+pub mod output;
+
+pub use error::{ErrorKind, InvokeError};
+pub use handler::{Context, Provider};
+pub use output::LlmOutput;
