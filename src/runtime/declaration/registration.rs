@@ -38,7 +38,7 @@ impl Declaration {
         struct Empty {}
         std::iter::once_with(move || message("handshake", Handshake { key }))
             .chain(std::iter::once_with(|| message("manifest_declaration", &self.manifest)))
-            .chain(std::iter::once_with(|| message("model_declaration", [Provider::new(self)])))
+            .chain(std::iter::once_with(|| message("model_declaration", [ProviderData::new(self)])))
             .chain(self.assets().flat_map(|(name, bytes)| asset_chunks(name, bytes)))
             .chain(std::iter::once_with(|| message("end", Empty {})))
     }
@@ -63,8 +63,9 @@ fn asset_chunks<'a>(
 
 /// The provider with its models put in, in the SDK's field order.
 #[derive(Serialize)]
-struct Provider<'a> {
-    provider: &'a str,
+struct ProviderData<'a> {
+    #[serde(rename = "provider")]
+    id: &'a str,
     label: &'a I18n,
     description: Option<&'a I18n>,
     icon_small: Option<&'a I18n>,
@@ -81,11 +82,11 @@ struct Provider<'a> {
     position: Option<&'a Position>,
 }
 
-impl<'a> Provider<'a> {
+impl<'a> ProviderData<'a> {
     fn new(declaration: &'a Declaration) -> Self {
         let form = &declaration.provider;
         Self {
-            provider: &form.provider,
+            id: &form.provider,
             label: &form.label,
             description: form.description.as_ref(),
             icon_small: form.icon_small.as_ref(),

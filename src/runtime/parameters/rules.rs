@@ -80,7 +80,7 @@ fn resolve_one(raw: RawRule) -> Result<ParameterRule, RuleError> {
         }
         None => None,
     };
-    let kind = raw.kind.or(base.as_ref().map(|base| base.kind));
+    let kind = raw.kind.or_else(|| Some(base.as_ref()?.kind));
     let kind = kind.ok_or_else(|| problem(&raw.name, "has neither a type nor a template"))?;
     let base = base.unwrap_or_else(|| ParameterRule {
         name: raw.name.clone(),
