@@ -37,16 +37,16 @@ fn llm(data: &Value) -> LlmRequest {
 }
 
 /// A text request with `changes` put over it.
-fn llm_data(changes: Value) -> Value {
+fn llm_data(changes: &Value) -> Value {
     let mut data = json!({"model": "m", "credentials": {}, "prompt_messages": [{"role": "user", "content": "hi"}]});
-    for (key, value) in changes.as_object().unwrap().clone() {
-        data[key] = value;
+    for (key, value) in changes.as_object().unwrap() {
+        data[key] = value.clone();
     }
     data
 }
 
-fn message_refusal(message: Value) -> String {
-    refusal("invoke_llm", &llm_data(json!({"prompt_messages": [{"role": "user", "content": "hi"}, message]})))
+fn message_refusal(message: &Value) -> String {
+    refusal("invoke_llm", &llm_data(&json!({"prompt_messages": [{"role": "user", "content": "hi"}, message]})))
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn the_daemons_conversation_with_all_its_keys_is_read() {
 #[test]
 fn optional_fields_may_be_missing_or_null() {
     for data in [
-        llm_data(json!({})),
-        llm_data(json!({"credentials": null, "model_parameters": null, "tools": null, "stop": null, "stream": null,
+        llm_data(&json!({})),
+        llm_data(&json!({"credentials": null, "model_parameters": null, "tools": null, "stop": null, "stream": null,
             "json_schema": null, "tool_choice": null, "frobnicate": 1})),
     ] {
         let request = llm(&data);
@@ -116,12 +116,12 @@ fn optional_fields_may_be_missing_or_null() {
 
 #[test]
 fn the_stop_list_loses_empty_texts_only() {
-    assert_eq!(llm(&llm_data(json!({"stop": ["a", "", "\n", null]}))).stop, ["a", "\n"]);
+    assert_eq!(llm(&llm_data(&json!({"stop": ["a", "", "\n", null]}))).stop, ["a", "\n"]);
 }
 
 #[test]
 fn null_content_and_null_tool_calls_are_empty() {
-    let request = llm(&llm_data(json!({"prompt_messages": [
+    let request = llm(&llm_data(&json!({"prompt_messages": [
         {"role": "assistant", "content": null, "tool_calls": [{"id": 7, "function": {"name": null, "arguments": null}}]},
         {"role": "assistant"},
         {"role": "tool", "content": "x"},
@@ -137,7 +137,7 @@ fn null_content_and_null_tool_calls_are_empty() {
 #[test]
 fn a_picture_with_an_empty_or_missing_detail_is_low() {
     let parts = json!([{"type": "image", "url": "u", "detail": ""}, {"type": "image", "url": "u"}]);
-    let request = llm(&llm_data(json!({"prompt_messages": [{"role": "user", "content": parts}]})));
+    let request = llm(&llm_data(&json!({"prompt_messages": [{"role": "user", "content": parts}]})));
     let Content::Parts(parts) = &request.prompt_messages[0].content else { panic!() };
     for part in parts {
         assert!(matches!(part, ContentPart::Media(media) if media.detail == ImageDetail::Low && media.url == "u"));
@@ -146,26 +146,26 @@ fn a_picture_with_an_empty_or_missing_detail_is_low() {
 
 #[test]
 fn a_tool_without_parameters_has_an_empty_schema() {
-    let request = llm(&llm_data(json!({"tools": [{"name": "f", "description": null, "parameters": null}]})));
+    let request = llm(&llm_data(&json!({"tools": [{"name": "f", "description": null, "parameters": null}]})));
     assert_eq!(request.tools[0].parameters, json!({}));
     assert_eq!(request.tools[0].description, "");
 }
 
 #[test]
 fn tool_choice_of_the_newest_host_is_read() {
-    let choice = |value: Value| llm(&llm_data(json!({"tool_choice": value}))).tool_choice;
+    let choice = |value: Value| llm(&llm_data(&json!({"tool_choice": value}))).tool_choice;
     assert_eq!(choice(json!({"mode": "auto"})), Some(ToolChoice::Auto));
     assert_eq!(choice(json!({"mode": "none", "name": null})), Some(ToolChoice::None));
     assert_eq!(choice(json!({"mode": "required"})), Some(ToolChoice::Required));
     assert_eq!(choice(json!({"mode": "tool", "name": "f"})), Some(ToolChoice::Tool("f".to_owned())));
-    let unnamed = refusal("invoke_llm", &llm_data(json!({"tool_choice": {"mode": "tool"}})));
+    let unnamed = refusal("invoke_llm", &llm_data(&json!({"tool_choice": {"mode": "tool"}})));
     assert!(unnamed.contains("`tool_choice.name`"), "{unnamed}");
 }
 
 #[test]
 fn a_conversation_that_the_host_cut_short_is_refused_with_the_reason() {
     let cut = json!({"role": "", "content": null, "name": "", "tool_calls": null, "tool_call_id": ""});
-    let text = message_refusal(cut);
+    let text = message_refusal(&cut);
     assert!(text.contains("message 2") && text.contains("content is null"), "{text}");
     for data in [json!({"model": "m"}), json!({"model": "m", "prompt_messages": null})] {
         let text = refusal("invoke_llm", &data);
@@ -194,14 +194,14 @@ fn refusals_name_the_field_and_never_its_value() {
         ),
         (json!("x"), "`prompt_messages[1]` must be an object, not a text"),
     ] {
-        let text = message_refusal(message);
+        let text = message_refusal(&message);
         assert!(text.contains(expected), "{text}");
     }
     let text = refusal("invoke_llm", &json!({"model": "m", "credentials": "s3cret", "prompt_messages": []}));
     assert_eq!(text, "the request's field `credentials` must be an object, not a text");
     let text = refusal("invoke_llm", &json!({"credentials": {}, "prompt_messages": []}));
     assert!(text.contains("`model`"), "{text}");
-    let long = refusal("invoke_llm", &llm_data(json!({"prompt_messages": [{"role": "x".repeat(1000)}]})));
+    let long = refusal("invoke_llm", &llm_data(&json!({"prompt_messages": [{"role": "x".repeat(1000)}]})));
     assert!(long.len() < 250, "{long}");
 }
 
@@ -225,7 +225,7 @@ fn halves_of_surrogate_pairs_become_replacement_characters() {
 proptest! {
     #[test]
     fn every_sequence_of_utf_16_units_is_read_as_python_would_show_it(units in prop::collection::vec(any::<u16>(), 0..20)) {
-        let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let escaped = units.iter().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"));
         let data = format!(r#"{{"model":"m","prompt_messages":[{{"role":"user","content":"{escaped}"}}]}}"#);
         let expected = String::from_utf16_lossy(&units);
         prop_assert_eq!(&llm_text(&data).prompt_messages[0].content, &Content::Text(expected));
