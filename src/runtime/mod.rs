@@ -6,7 +6,11 @@
 pub mod entities;
 pub mod error;
 pub mod handler;
+mod lane;
+mod outbox;
 pub mod output;
+pub mod protocol;
+pub mod transport;
 
 pub use error::{ErrorKind, InvokeError};
 pub use handler::{Context, Provider};
