@@ -5,6 +5,8 @@
 
 pub mod auth;
 pub mod call;
+pub mod chat;
+pub mod completions;
 pub mod endpoint;
 pub mod error;
 pub mod options;
