@@ -80,9 +80,8 @@ fn count_tool(tool: &ToolDefinition) -> u64 {
         count += count_text("title") + count_value(title);
     }
     count += count_text("type") + tool.parameters.get("type").map_or(0, count_value);
-    let items = |list: &Value| {
-        list.as_array().into_iter().flatten().map(|item| PER_LIST_ITEM + count_value(item)).sum::<u64>()
-    };
+    let items =
+        |list: &Value| list.as_array().into_iter().flatten().map(|item| PER_LIST_ITEM + count_value(item)).sum::<u64>();
     if let Some(properties) = tool.parameters.get("properties").and_then(Value::as_object) {
         count += count_text("properties");
         for (name, property) in properties {
