@@ -90,7 +90,10 @@ fn parts_named(line: &str) -> Vec<&'static str> {
                     !after.is_some_and(|next| next.is_alphanumeric() || next == '_')
                 })
             });
-            let member = braced && [format!("{part}::"), format!("{part},"), format!("{part}}}")].iter().any(|m| line.contains(m.as_str()));
+            let member = braced
+                && [format!("{part}::"), format!("{part},"), format!("{part}}}")]
+                    .iter()
+                    .any(|m| line.contains(m.as_str()));
             named || member
         })
         .collect()

@@ -47,7 +47,8 @@ pub fn submission(model: &str, prompt: Option<&Prompt<'_>>, parameters: &Paramet
         MESSAGES.clone_into(&mut call.path);
         call
     } else {
-        let path = if prompt.is_some_and(|prompt| !prompt.pictures.is_empty()) { IMAGE_TO_IMAGE } else { TEXT_TO_IMAGE };
+        let path =
+            if prompt.is_some_and(|prompt| !prompt.pictures.is_empty()) { IMAGE_TO_IMAGE } else { TEXT_TO_IMAGE };
         // These APIs want it beside the prompt.
         let negative_prompt = parameters.negative_prompt.as_deref();
         let parameters = Parameters { negative_prompt: None, ..parameters.clone() };
@@ -147,7 +148,9 @@ impl Task {
             "FAILED" => Status::Failed(output.reason()),
             "CANCELED" | "CANCELLED" => Status::Canceled,
             "UNKNOWN" => Status::Unknown,
-            other => return Err(json::not_promised(format!("the answer holds no task status known here: \"{other}\""))),
+            other => {
+                return Err(json::not_promised(format!("the answer holds no task status known here: \"{other}\"")));
+            }
         };
         Ok(Self { id: output.task_id.clone(), status })
     }

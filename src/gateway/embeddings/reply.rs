@@ -76,10 +76,14 @@ fn in_order(entries: &[Entry<'_>]) -> Result<Vec<Box<RawValue>>, Error> {
             None => return Err(json::not_promised(format!("vector {position} of the answer has no index"))),
         };
         let place = places.get_mut(index).ok_or_else(|| {
-            json::not_promised(format!("the answer holds a vector with index {index}, but only {} texts were sent", entries.len()))
+            json::not_promised(format!(
+                "the answer holds a vector with index {index}, but only {} texts were sent",
+                entries.len()
+            ))
         })?;
-        let embedding =
-            entry.embedding.ok_or_else(|| json::not_promised(format!("the answer holds no vector for index {index}")))?;
+        let embedding = entry
+            .embedding
+            .ok_or_else(|| json::not_promised(format!("the answer holds no vector for index {index}")))?;
         let vector = vector::read(embedding)
             .map_err(|flaw| json::not_promised(format!("the vector with index {index} cannot be used: {flaw}")))?;
         if place.replace(vector).is_some() {
