@@ -1,7 +1,7 @@
 //! A plugin's whole life: settings, a transport, the server, the end.
 
 use super::config::{InstallMethod, Settings};
-use super::declaration::Declaration;
+use super::declaration::{Declaration, DeclarationError};
 use super::server::{Limits, serve};
 use super::transport::tcp::{self, RemoteAddress, RemoteError, RemoteSettings};
 use super::transport::{serverless, stdio};
@@ -26,17 +26,25 @@ pub enum RunError {
         /// Why not.
         source: io::Error,
     },
+    /// The plugin's own declaration is not one.
+    #[error("the plugin's declaration is refused: {0}")]
+    Declaration(#[from] DeclarationError),
     /// A stream or the runtime failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Runs `provider` until its host ends it: the whole program of a plugin. Blocks the thread.
+/// Runs `provider` until its host ends it: the whole program of a plugin. Blocks the thread. `declaration` is asked for
+/// only where the host does not read the package itself, so that it costs a start nothing.
 ///
 /// # Errors
 ///
 /// When there is no way to the host.
-pub fn run<P: Provider>(provider: P, declaration: &Declaration, settings: &Settings) -> Result<(), RunError> {
+pub fn run<P: Provider>(
+    provider: P,
+    declaration: impl FnOnce() -> Result<Declaration, DeclarationError>,
+    settings: &Settings,
+) -> Result<(), RunError> {
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
@@ -55,7 +63,7 @@ pub fn run<P: Provider>(provider: P, declaration: &Declaration, settings: &Setti
 
 async fn connect<P: Provider>(
     provider: Arc<P>,
-    declaration: &Declaration,
+    declaration: impl FnOnce() -> Result<Declaration, DeclarationError>,
     settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
@@ -81,7 +89,7 @@ async fn connect<P: Provider>(
             let key = settings.remote_install_key.clone();
             let remote = RemoteSettings::new(address, key, settings.heartbeat_interval)?;
             let serve_one = |connection| serve(Arc::clone(&provider), connection, &limits);
-            Ok(tcp::run(&remote, declaration, stop, serve_one).await?)
+            Ok(tcp::run(&remote, &declaration()?, stop, serve_one).await?)
         }
         InstallMethod::Serverless => {
             let address = format!("{}:{}", settings.serverless_host, settings.serverless_port);
