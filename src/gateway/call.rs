@@ -167,7 +167,8 @@ async fn attempt(route: &Route, call: &Call, deadline: Instant) -> Result<Reply,
     if status.is_success() {
         return Ok(Reply { status, headers, meta, retries: 0, body });
     }
-    let body = Body { idle: body.idle.min(ERROR_BODY_TIME), deadline: deadline.min(Instant::now() + ERROR_BODY_TIME), ..body };
+    let body =
+        Body { idle: body.idle.min(ERROR_BODY_TIME), deadline: deadline.min(Instant::now() + ERROR_BODY_TIME), ..body };
     let read = body.beginning(MAX_ERROR_BODY).await;
     Err(Refusal {
         status,
@@ -206,15 +207,12 @@ fn build(route: &Route, call: &Call) -> Result<(reqwest::Request, Option<Vec<u8>
     if let Some(content_type) = &call.content_type {
         headers.insert(header::CONTENT_TYPE, content_type.clone());
     }
-    let unsigned = Unsigned {
-        method: &call.method,
-        target: &target,
-        headers,
-        body: call.body.as_deref().unwrap_or_default(),
-    };
+    let unsigned =
+        Unsigned { method: &call.method, target: &target, headers, body: call.body.as_deref().unwrap_or_default() };
     let proof = route.auth.sign(unsigned, &route.signed_headers, &Stamp::now())?;
     let secret_values = proof.headers.iter().filter(|(_, value)| value.is_sensitive());
-    let redactor = Redactor::new(&route.auth, &route.endpoint, secret_values.filter_map(|(_, value)| value.to_str().ok()));
+    let redactor =
+        Redactor::new(&route.auth, &route.endpoint, secret_values.filter_map(|(_, value)| value.to_str().ok()));
     for (name, value) in proof.headers {
         headers.insert(name, value);
     }

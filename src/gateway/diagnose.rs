@@ -45,7 +45,8 @@ pub(super) fn signature(ours: &[u8], header: &[u8], redactor: &Redactor) -> Opti
 pub(super) fn clock(ours: i64, theirs: i64) -> String {
     match ours - theirs {
         skew if skew.abs() <= SMALL_SKEW => {
-            "The clocks agree, so widen the gateway's allowed clock skew or look for a proxy that changes Date".to_owned()
+            "The clocks agree, so widen the gateway's allowed clock skew or look for a proxy that changes Date"
+                .to_owned()
         }
         skew if skew > 0 => format!("This machine's clock is {skew} s ahead of the gateway's: set it"),
         skew => format!("This machine's clock is {} s behind the gateway's: set it", -skew),

@@ -95,7 +95,11 @@ impl Endpoint {
 
     /// The values of the fixed query, as sent: they may be secrets.
     pub(super) fn query_values(&self) -> impl Iterator<Item = &str> {
-        self.base.query().into_iter().flat_map(|query| query.split('&')).filter_map(|pair| Some(pair.split_once('=')?.1))
+        self.base
+            .query()
+            .into_iter()
+            .flat_map(|query| query.split('&'))
+            .filter_map(|pair| Some(pair.split_once('=')?.1))
     }
 
     fn read(scheme: &str, rest: &str) -> Result<Self, Error> {
@@ -124,7 +128,8 @@ impl Endpoint {
 fn without_api_path(path: &str) -> (&str, bool) {
     let path = path.trim_end_matches('/');
     for api in DASHSCOPE_PATHS {
-        let at = path.rfind(api).filter(|at| path.get(at + api.len()..).is_some_and(|t| t.is_empty() || t.starts_with('/')));
+        let at =
+            path.rfind(api).filter(|at| path.get(at + api.len()..).is_some_and(|t| t.is_empty() || t.starts_with('/')));
         if let Some(prefix) = at.and_then(|at| path.get(..at)) {
             return (prefix.trim_end_matches('/'), false);
         }
@@ -163,9 +168,9 @@ fn is_scheme(text: &str) -> bool {
 /// Names the address that was probably meant.
 fn missing_scheme(text: &str) -> Error {
     let lower = text.to_ascii_lowercase();
-    let written = ["https", "http"].into_iter().find(|scheme| {
-        lower.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(":/") || rest.starts_with("//"))
-    });
+    let written = ["https", "http"]
+        .into_iter()
+        .find(|scheme| lower.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(":/") || rest.starts_with("//")));
     let rest = text.get(written.map_or(0, str::len)..).unwrap_or_default().trim_start_matches([':', '/']);
     let host_and_port = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let scheme = written.unwrap_or(if looks_local(host_and_port) { "http" } else { "https" });

@@ -146,7 +146,8 @@ fn told(value: &Value) -> Option<Told> {
     let request_id = text(body, &["request_id", "requestId", "RequestId", "id"]);
     let mut told = Told { request_id: request_id.and_then(|id| hints::request_id_text(&id)), ..Told::default() };
     // An answer that carries a result is an error only if it says so under `error`.
-    let has_result = ["choices", "output", "data", "results"].iter().any(|name| body.get(*name).is_some_and(|v| filled(&v)));
+    let has_result =
+        ["choices", "output", "data", "results"].iter().any(|name| body.get(*name).is_some_and(|v| filled(&v)));
     let (code, kind);
     match body.get("error").filter(filled) {
         Some(Value::Object(error)) => {
@@ -170,7 +171,9 @@ fn told(value: &Value) -> Option<Told> {
             told.status = status_in(body);
             let speaks_of_error = code.is_some()
                 || told.status.is_some()
-                || ["errmsg", "error_msg", "denyMessage", "blockedDetails", "detail"].iter().any(|name| body.contains_key(*name))
+                || ["errmsg", "error_msg", "denyMessage", "blockedDetails", "detail"]
+                    .iter()
+                    .any(|name| body.contains_key(*name))
                 || (body.len() == 1 && body.contains_key("message"));
             if !speaks_of_error {
                 return None;
@@ -189,12 +192,14 @@ fn means_success(code: &str) -> bool {
 
 /// A status that a body gives as a number or in digits.
 fn status_in(fields: &serde_json::Map<String, Value>) -> Option<u16> {
-    ["status_code", "status", "code"].iter().find_map(|name| match fields.get(*name)? {
-        Value::Number(number) => number.as_u64().and_then(|status| u16::try_from(status).ok()),
-        Value::String(digits) => digits.parse().ok(),
-        _ => None,
-    })
-    .filter(|status| (400..600).contains(status))
+    ["status_code", "status", "code"]
+        .iter()
+        .find_map(|name| match fields.get(*name)? {
+            Value::Number(number) => number.as_u64().and_then(|status| u16::try_from(status).ok()),
+            Value::String(digits) => digits.parse().ok(),
+            _ => None,
+        })
+        .filter(|status| (400..600).contains(status))
 }
 
 /// A value in words: a string as it is, everything else as JSON.

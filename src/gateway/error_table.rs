@@ -37,10 +37,12 @@ pub struct Rule {
 const CHECK_KEY: &str = "Check the consumer authorisation in the model's settings against the consumer in the gateway";
 const ALLOW: &str = "Authorise this consumer for the route in the gateway";
 const CLOCK: &str = "Set the clock of this machine, or widen the gateway's allowed clock skew";
-const DIGEST: &str = "A plugin of the gateway changes the body before it is checked: switch content_md5 off in advanced_options";
+const DIGEST: &str =
+    "A plugin of the gateway changes the body before it is checked: switch content_md5 off in advanced_options";
 const SMALLER: &str = "Send less (fewer or smaller files), or raise the gateway's body limit (connectionBufferLimits)";
 const UPSTREAM: &str = "The gateway does not reach the model service: check its address and health in the gateway";
-const ROUTE: &str = "Check the base path and host of the endpoint URL, and that a route of the gateway admits this model name";
+const ROUTE: &str =
+    "Check the base path and host of the endpoint URL, and that a route of the gateway admits this model name";
 const SLOW: &str = "The model took longer than the gateway waits: raise the route's time-out, or stream the answer";
 const LATER: &str = "Try again later, or raise the limit in the gateway";
 
@@ -64,7 +66,12 @@ pub const RULES: &[Rule] = &[
     // hmac-auth
     gateway(401, Text::Starts("Invalid Key"), Authorization, CHECK_KEY),
     gateway(403, Text::Starts("Unauthorized Consumer"), Authorization, ALLOW),
-    gateway(401, Text::Starts("Empty Signature"), Authorization, "A proxy on the way removes the x-ca-signature header"),
+    gateway(
+        401,
+        Text::Starts("Empty Signature"),
+        Authorization,
+        "A proxy on the way removes the x-ca-signature header",
+    ),
     gateway(400, Text::Starts("Invalid Date"), Authorization, CLOCK),
     gateway(400, Text::Starts("Invalid Signature"), Authorization, CHECK_KEY),
     gateway(400, Text::Starts("Invalid Content-MD5"), Authorization, DIGEST),
@@ -76,20 +83,40 @@ pub const RULES: &[Rule] = &[
     ),
     gateway(413, Text::Starts("Payload Too Large"), BadRequest, SMALLER),
     // hmac-auth-apisix, whose texts stand behind "client request can't be validated: "
-    gateway(401, Text::Has("validated: Invalid signature"), Authorization, "Check the secret, and that nothing on the way changes path or signed headers"),
+    gateway(
+        401,
+        Text::Has("validated: Invalid signature"),
+        Authorization,
+        "Check the secret, and that nothing on the way changes path or signed headers",
+    ),
     gateway(401, Text::Has("validated: Invalid digest"), Authorization, DIGEST),
     gateway(401, Text::Has("validated: Clock skew exceeded"), Authorization, CLOCK),
     gateway(401, Text::Has("validated: Date header missing"), Authorization, CLOCK),
     gateway(401, Text::Has("validated: Invalid GMT format time"), Authorization, CLOCK),
     gateway(401, Text::Has("validated: Invalid keyId"), Authorization, CHECK_KEY),
     gateway(401, Text::Has("is not allowed"), Authorization, ALLOW),
-    gateway(401, Text::Has("validated: Invalid algorithm"), Authorization, "Set hmac_algorithm in advanced_options to one that the gateway allows"),
-    gateway(401, Text::Has("missing in signing"), Authorization, "The gateway wants this header signed: take it out of the plugin's signed_headers"),
+    gateway(
+        401,
+        Text::Has("validated: Invalid algorithm"),
+        Authorization,
+        "Set hmac_algorithm in advanced_options to one that the gateway allows",
+    ),
+    gateway(
+        401,
+        Text::Has("missing in signing"),
+        Authorization,
+        "The gateway wants this header signed: take it out of the plugin's signed_headers",
+    ),
     gateway(401, Text::Has("client request can't be validated"), Authorization, CHECK_KEY),
     // jwt-auth and its relatives
     gateway(401, Text::Starts("Request denied by JWT Auth check"), Authorization, CHECK_KEY),
     gateway(403, Text::Starts("Request denied by JWT Auth check"), Authorization, ALLOW),
-    gateway(401, Text::Starts("Jwt "), Authorization, "The route wants a JWT, or the token expired: check the consumer authorisation"),
+    gateway(
+        401,
+        Text::Starts("Jwt "),
+        Authorization,
+        "The route wants a JWT, or the token expired: check the consumer authorisation",
+    ),
     gateway(401, Text::Starts("Invalid Jwt token"), Authorization, CHECK_KEY),
     gateway(403, Text::Starts("Access Denied"), Authorization, ALLOW),
     // key-auth and basic-auth
@@ -99,13 +126,28 @@ pub const RULES: &[Rule] = &[
     reworded(403, Text::Empty, Authorization, "The consumer may not use this route, or a firewall rule applies", ALLOW),
     // replay-protection
     gateway(400, Text::Starts("Missing Required Header"), Authorization, "Set nonce to true in advanced_options"),
-    gateway(400, Text::Starts("Invalid Nonce"), Authorization, "Let the gateway's replay-protection plugin accept a UUID"),
-    gateway(429, Text::Starts("Replay Attack Detected"), RateLimited, "A proxy on the way sent the request twice; try again"),
+    gateway(
+        400,
+        Text::Starts("Invalid Nonce"),
+        Authorization,
+        "Let the gateway's replay-protection plugin accept a UUID",
+    ),
+    gateway(
+        429,
+        Text::Starts("Replay Attack Detected"),
+        RateLimited,
+        "A proxy on the way sent the request twice; try again",
+    ),
     // routing
     reworded(404, Text::Empty, BadRequest, "No route of the gateway matches this address and model", ROUTE),
     reworded(503, Text::Empty, ServerUnavailable, "The gateway has no service behind this route", UPSTREAM),
     gateway(503, Text::Starts("no healthy upstream"), ServerUnavailable, UPSTREAM),
-    gateway(503, Text::Starts("upstream connect error or disconnect/reset before headers"), ServerUnavailable, UPSTREAM),
+    gateway(
+        503,
+        Text::Starts("upstream connect error or disconnect/reset before headers"),
+        ServerUnavailable,
+        UPSTREAM,
+    ),
     gateway(503, Text::Starts("envoy overloaded"), ServerUnavailable, "The gateway is overloaded: try again later"),
     gateway(504, Text::Starts("upstream request timeout"), ServerUnavailable, SLOW),
     gateway(504, Text::Starts("stream timeout"), ServerUnavailable, SLOW),
@@ -125,9 +167,24 @@ pub const RULES: &[Rule] = &[
         "failed to process request body: no message found in it",
         "Send at least one message that is not empty",
     ),
-    gateway(500, Text::Starts("failed to process request body"), ServerUnavailable, "The gateway's ai-proxy plugin cannot convert this request: see its log"),
-    gateway(500, Text::Starts("failed to process request headers"), ServerUnavailable, "The gateway's ai-proxy plugin cannot convert this request: see its log"),
-    gateway(500, Text::Starts("failed to process response body"), ServerUnavailable, "The gateway's ai-proxy plugin cannot convert the provider's answer: see its log"),
+    gateway(
+        500,
+        Text::Starts("failed to process request body"),
+        ServerUnavailable,
+        "The gateway's ai-proxy plugin cannot convert this request: see its log",
+    ),
+    gateway(
+        500,
+        Text::Starts("failed to process request headers"),
+        ServerUnavailable,
+        "The gateway's ai-proxy plugin cannot convert this request: see its log",
+    ),
+    gateway(
+        500,
+        Text::Starts("failed to process response body"),
+        ServerUnavailable,
+        "The gateway's ai-proxy plugin cannot convert the provider's answer: see its log",
+    ),
     // limits and quotas
     gateway(429, Text::Starts("Too many requests"), RateLimited, LATER),
     gateway(429, Text::Starts("Exceeded maximum request limit from ai-load-balancer"), RateLimited, LATER),
@@ -135,12 +192,27 @@ pub const RULES: &[Rule] = &[
     gateway(403, Text::Has("ai quota check, No quota left"), BadRequest, "Raise this consumer's quota in the gateway"),
     gateway(403, Text::Has("ai quota check"), Authorization, ALLOW),
     gateway(401, Text::Has("ai quota check"), Authorization, CHECK_KEY),
-    gateway(403, Text::Starts("RBAC: access denied"), Authorization, "A rule of the gateway denies this client: check its access policy"),
+    gateway(
+        403,
+        Text::Starts("RBAC: access denied"),
+        Authorization,
+        "A rule of the gateway denies this client: check its access policy",
+    ),
     // ai-security-guard and ai-data-masking
-    gateway(403, Text::Has("\"blockedDetails\""), BadRequest, "The gateway's content check refused the input: change it"),
+    gateway(
+        403,
+        Text::Has("\"blockedDetails\""),
+        BadRequest,
+        "The gateway's content check refused the input: change it",
+    ),
     gateway(403, Text::Has("\"denyMessage\""), BadRequest, "The gateway's content check refused the input: change it"),
     // by status alone
-    any(300, 399, BadRequest, Some("Redirects are not followed: write the final address into the endpoint URL, with https if it asks for it")),
+    any(
+        300,
+        399,
+        BadRequest,
+        Some("Redirects are not followed: write the final address into the endpoint URL, with https if it asks for it"),
+    ),
     any(401, 401, Authorization, Some(CHECK_KEY)),
     any(403, 403, Authorization, Some("Check that the credential may use this route and this model")),
     any(404, 404, BadRequest, Some("Check the endpoint URL and the model's name")),
@@ -195,7 +267,8 @@ const WORDS: &[(&str, ErrorKind)] = &[
 ];
 
 /// Codes whose kind is better known from the code than from the status that came with it.
-const CODE_BEFORE_STATUS: &[&str] = &["invalid_api_key", "invalidapikey", "datainspectionfailed", "data_inspection_failed"];
+const CODE_BEFORE_STATUS: &[&str] =
+    &["invalid_api_key", "invalidapikey", "datainspectionfailed", "data_inspection_failed"];
 
 impl Rule {
     fn applies(&self, text: &str) -> bool {

@@ -13,7 +13,8 @@ pub(super) fn of_request(error: &reqwest::Error, route: &Route, body_bytes: usiz
     let endpoint = &route.endpoint;
     if error.is_connect() || error.is_timeout() {
         let (what, advice) = connect_advice(&reason, error.is_timeout(), route.options.proxy.is_some());
-        return Error::new(ErrorKind::Connect, format!("{endpoint} cannot be reached: {what} ({reason})")).advise(advice);
+        return Error::new(ErrorKind::Connect, format!("{endpoint} cannot be reached: {what} ({reason})"))
+            .advise(advice);
     }
     let error = Error::new(
         ErrorKind::Interrupted,
@@ -46,13 +47,19 @@ fn connect_advice(reason: &str, timed_out: bool, proxy: bool) -> (&'static str, 
         return ("its certificate is for another name", "Use the name that the certificate is for in the endpoint URL");
     }
     if has(&["certificate", "tls", "TLS", "CorruptMessage", "handshake"]) {
-        return ("TLS failed", "Check whether the endpoint URL should begin with http:// or https://, and the certificate");
+        return (
+            "TLS failed",
+            "Check whether the endpoint URL should begin with http:// or https://, and the certificate",
+        );
     }
     if has(&["dns", "lookup", "resolve"]) {
         return ("its name is not known", "Check the host name in the endpoint URL and this machine's DNS");
     }
     if proxy || has(&["proxy", "tunnel"]) {
-        return ("the proxy or the gateway behind it does not answer", "Check the proxy's address and that it may connect");
+        return (
+            "the proxy or the gateway behind it does not answer",
+            "Check the proxy's address and that it may connect",
+        );
     }
     ("nothing accepts connections there", "Check the address and port in the endpoint URL and that the gateway runs")
 }

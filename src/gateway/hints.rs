@@ -22,7 +22,9 @@ pub(super) fn origin(headers: &HeaderMap) -> Option<Origin> {
 
 /// The id under which gateway or provider logged the request.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
-    ["x-request-id", "x-dashscope-request-id", "request-id"].iter().find_map(|name| request_id_text(text(headers, name)?))
+    ["x-request-id", "x-dashscope-request-id", "request-id"]
+        .iter()
+        .find_map(|name| request_id_text(text(headers, name)?))
 }
 
 /// An id fit to be shown: short, visible characters only.

@@ -59,9 +59,12 @@ fn build(options: &TransportOptions) -> Result<Client, Error> {
         // A redirected request would carry a signature that is wrong there.
         .redirect(redirect::Policy::none())
         // A container without a certificate bundle still reaches public gateways.
-        .tls_certs_merge(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok()));
+        .tls_certs_merge(
+            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok()),
+        );
     if let Some(pem) = &options.ca_pem {
-        let own = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| config("`ca_pem` is no PEM certificate", e))?;
+        let own =
+            Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| config("`ca_pem` is no PEM certificate", e))?;
         if own.is_empty() {
             return Err(Error::new(ErrorKind::Config, "`ca_pem` holds no certificate")
                 .advise("Paste the whole PEM block, from BEGIN CERTIFICATE to END CERTIFICATE"));
@@ -80,6 +83,8 @@ fn build(options: &TransportOptions) -> Result<Client, Error> {
 fn warn_once(endpoint: &Endpoint) {
     let mut warned = UNVERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
     if warned.len() < 1024 && warned.insert(endpoint.clone()) {
-        tracing::warn!("the certificate of {endpoint} is not checked (`tls_verify` is false): anybody on the way can read and change the traffic");
+        tracing::warn!(
+            "the certificate of {endpoint} is not checked (`tls_verify` is false): anybody on the way can read and change the traffic"
+        );
     }
 }

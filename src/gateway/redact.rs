@@ -61,7 +61,9 @@ impl Redactor {
     /// One line of at most `max` bytes: cleaned, blanks and control characters merged, then cut.
     pub(super) fn line(&self, text: &str, max: usize) -> String {
         let mut line = String::with_capacity(text.len().min(max));
-        for word in self.clean(text).split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        for word in
+            self.clean(text).split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty())
+        {
             if !line.is_empty() {
                 line.push(' ');
             }

@@ -128,7 +128,8 @@ impl Framer {
 
     /// One whole line, without its end. `event_ends` says that a blank line is known to follow.
     fn take_line(&mut self, line: &[u8], event_ends: bool) -> Result<(), Error> {
-        let line = if std::mem::take(&mut self.at_start) { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+        let line =
+            if std::mem::take(&mut self.at_start) { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
         match line {
             [] => self.end_event(),
             [b':', comment @ ..] => {
@@ -162,7 +163,9 @@ impl Framer {
         }
         let one_line = memchr::memchr(b'\n', &lines).is_some_and(|at| at + 1 == lines.len());
         let event = match only_data(&lines).filter(|_| one_line) {
-            Some(data) => Some(Event { event: String::new(), data: text(data.strip_suffix(b"\n").unwrap_or(data)), comments }),
+            Some(data) => {
+                Some(Event { event: String::new(), data: text(data.strip_suffix(b"\n").unwrap_or(data)), comments })
+            }
             None => parse(&text(&lines)).map(|(event, data)| Event { event, data, comments }),
         };
         self.complete.extend(event);

@@ -104,9 +104,9 @@ async fn connect<P: Provider>(
                 let (provider, limits) = (Arc::clone(&provider), Arc::clone(&limits));
                 async move { serve(provider, connection, &limits).await }
             };
-            let stopped = stop.clone().cancelled_owned();
+
             tokio::select! {
-                outcome = serverless::run(listener, http, stopped, serve_one) => Ok(outcome?),
+                outcome = serverless::run(listener, http, stop, serve_one) => Ok(outcome?),
                 () = async { stop.cancelled().await; tokio::time::sleep(grace).await } => Ok(()),
             }
         }

@@ -22,13 +22,14 @@ pub(super) fn sign(
     covered: &[HeaderName],
     stamp: &Stamp,
 ) -> Result<Proof, Error> {
+    let digest = DIGEST;
     let mut headers = vec![(header::DATE, value(&stamp.date())?)];
-    let mut names = vec![REQUEST_TARGET, header::DATE.as_str()];
+    let mut names = vec![REQUEST_TARGET, "date"];
     if scheme.body_digest && !request.body.is_empty() {
-        headers.push((DIGEST, value(&format!("SHA-256={}", STANDARD.encode(Sha256::digest(request.body))))?));
-        names.push(DIGEST.as_str());
+        headers.push((digest.clone(), value(&format!("SHA-256={}", STANDARD.encode(Sha256::digest(request.body))))?));
+        names.push(digest.as_str());
     }
-    names.extend(covered.iter().map(HeaderName::as_str).filter(|name| *name != DIGEST.as_str()));
+    names.extend(covered.iter().map(HeaderName::as_str).filter(|name| *name != digest.as_str()));
     let mut sent = request.headers.clone();
     sent.extend(headers.iter().cloned());
     let string = string_to_sign(key_id, request.method, request.target, &sent, &names);

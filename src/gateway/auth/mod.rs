@@ -142,11 +142,9 @@ impl Auth {
     /// The query parameter that this credential adds, escaped.
     pub(super) fn query_pair(&self) -> Option<String> {
         match self {
-            Self::ApiKey { key, placement: KeyPlacement::Query(name) } => Some(format!(
-                "{}={}",
-                super::escape::component(name),
-                super::escape::component(key.expose_secret())
-            )),
+            Self::ApiKey { key, placement: KeyPlacement::Query(name) } => {
+                Some(format!("{}={}", super::escape::component(name), super::escape::component(key.expose_secret())))
+            }
             _ => None,
         }
     }
@@ -156,12 +154,7 @@ impl Auth {
     ///
     /// # Errors
     /// Those of [`Auth::check`].
-    pub fn sign(
-        &self,
-        request: Unsigned<'_>,
-        signed_headers: &[HeaderName],
-        stamp: &Stamp,
-    ) -> Result<Proof, Error> {
+    pub fn sign(&self, request: Unsigned<'_>, signed_headers: &[HeaderName], stamp: &Stamp) -> Result<Proof, Error> {
         self.check()?;
         match self {
             Self::Disabled | Self::ApiKey { placement: KeyPlacement::Query(_), .. } => Ok(Proof::default()),
@@ -190,7 +183,8 @@ impl Auth {
 
 /// The names among `wanted` that the request carries and that no proxy on the way changes, sorted, each once.
 fn covered(headers: &HeaderMap, wanted: &[HeaderName]) -> Vec<HeaderName> {
-    let mut names: Vec<_> = wanted.iter().filter(|n| headers.contains_key(*n) && !changes_on_the_way(n)).cloned().collect();
+    let mut names: Vec<_> =
+        wanted.iter().filter(|n| headers.contains_key(*n) && !changes_on_the_way(n)).cloned().collect();
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     names
@@ -199,8 +193,19 @@ fn covered(headers: &HeaderMap, wanted: &[HeaderName]) -> Vec<HeaderName> {
 /// Headers that a proxy may change, or that a signature covers anyway.
 fn changes_on_the_way(name: &HeaderName) -> bool {
     const NAMES: &[&str] = &[
-        "accept", "accept-encoding", "authorization", "connection", "content-length", "content-md5", "content-type", "date",
-        "host", "te", "transfer-encoding", "user-agent", "x-request-id",
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-md5",
+        "content-type",
+        "date",
+        "host",
+        "te",
+        "transfer-encoding",
+        "user-agent",
+        "x-request-id",
     ];
     let name = name.as_str();
     NAMES.contains(&name) || ["x-forwarded-", "x-envoy-", "x-ca-"].iter().any(|prefix| name.starts_with(prefix))
@@ -241,7 +246,9 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("Disabled"),
-            Self::ApiKey { placement, .. } => f.debug_struct("ApiKey").field("placement", placement).finish_non_exhaustive(),
+            Self::ApiKey { placement, .. } => {
+                f.debug_struct("ApiKey").field("placement", placement).finish_non_exhaustive()
+            }
             Self::Hmac { access_key, scheme, .. } => f
                 .debug_struct("Hmac")
                 .field("access_key", &shortened(access_key))

@@ -34,7 +34,8 @@ pub(super) fn sign(
         HmacAlgorithm::Sha1 => "HmacSHA1",
         HmacAlgorithm::Sha256 | HmacAlgorithm::Sha512 => "HmacSHA256",
     };
-    let mut names: Vec<&str> = [&KEY, &NONCE, &METHOD, &TIMESTAMP].into_iter().chain(covered).map(HeaderName::as_str).collect();
+    let own = [KEY, NONCE, METHOD, TIMESTAMP];
+    let mut names: Vec<&str> = own.iter().chain(covered).map(HeaderName::as_str).collect();
     names.sort_unstable();
     let mut headers = vec![
         (KEY, sensitive(access_key)?),
