@@ -1,29 +1,23 @@
 //! The provider's data, the form's values, what a model announces, and that the documentation names all of it.
 
+#[cfg(test)]
 #[path = "form/credentials.rs"]
 mod credentials;
+#[cfg(test)]
 #[path = "form/data.rs"]
 mod data;
+#[cfg(test)]
 #[path = "form/docs.rs"]
 mod docs;
+#[cfg(test)]
 #[path = "form/headers.rs"]
 mod headers;
+#[cfg(test)]
 #[path = "form/options.rs"]
 mod options;
+#[cfg(test)]
+#[path = "form/rows.rs"]
+mod rows;
+#[cfg(test)]
 #[path = "form/schema.rs"]
 mod schema;
-
-use higress_dify_plugin::runtime::entities::Credentials;
-use serde_json::Value;
-
-/// Credentials as a saved model has them.
-fn credentials(fields: Value) -> Credentials {
-    serde_json::from_value(fields).expect("an object")
-}
-
-/// The least a model needs, and `fields` over it.
-fn saved(fields: Value) -> Credentials {
-    let mut credentials = credentials(serde_json::json!({"endpoint_url": "http://gw.example.com/demo"}));
-    credentials.0.extend(self::credentials(fields).0);
-    credentials
-}

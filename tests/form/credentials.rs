@@ -1,6 +1,6 @@
 //! Saved credentials, old and new, and what they mean.
 
-use super::{credentials, saved};
+use super::rows::{credentials, saved};
 use higress_dify_plugin::gateway::Auth;
 use higress_dify_plugin::gateway::auth::{HmacAlgorithm, HmacDialect, KeyPlacement};
 use higress_dify_plugin::provider::credentials::{

@@ -65,11 +65,27 @@ fn links_between_documents_lead_somewhere() {
             let path = target.split('#').next().unwrap_or_default();
             // Drawn by a command from its real output, and the map of the code: both have checks of their own.
             let elsewhere = path.ends_with("demo.svg") || path.ends_with("ARCHITECTURE.md");
-            if path.is_empty() || target.contains("://") || elsewhere {
+            if path.is_empty() || target.contains("://") || target.contains("{{") || elsewhere {
                 continue;
             }
             let folder = root.join(file).parent().expect("a folder").to_owned();
             assert!(folder.join(path).exists(), "{file} links to {target}");
         }
     }
+}
+
+#[test]
+fn the_errors_list_every_text_and_code_that_the_code_knows() {
+    let table = include_str!("../../src/gateway/error_table.rs").replace("\\\"", "");
+    let documented = include_str!("../../docs/ERRORS.md").to_lowercase();
+    let codes = table.split("CODES: &[(&str, ErrorKind)] = &[").nth(1).and_then(|rest| rest.split("];").next());
+    let codes = codes.expect("the table of codes").split("(\"").skip(1);
+    let texts = table.split("Text::Starts(\"").skip(1).chain(table.split("Text::Has(\"").skip(1));
+    let mut count = 0;
+    for text in texts.chain(codes) {
+        let text = text.split('"').next().expect("a text").trim().to_lowercase();
+        assert!(documented.contains(&text), "docs/ERRORS.md does not name {text:?}");
+        count += 1;
+    }
+    assert!(count > 60, "only {count} found: has the table moved?");
 }

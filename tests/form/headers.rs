@@ -1,6 +1,6 @@
 //! `extra_headers` and `enable_request_metadata`.
 
-use super::saved;
+use super::rows::saved;
 use higress_dify_plugin::gateway::Auth;
 use higress_dify_plugin::gateway::auth::KeyPlacement;
 use higress_dify_plugin::provider::credentials::{Common, RerankCredentials};

@@ -1,6 +1,6 @@
 //! What models announce.
 
-use super::{credentials, saved};
+use super::rows::{credentials, saved};
 use higress_dify_plugin::provider::schema::model_schema;
 use higress_dify_plugin::runtime::entities::{ModelRef, ModelSchema, ModelType};
 use higress_dify_plugin::runtime::protocol::response::SchemaAnswer;
