@@ -56,17 +56,17 @@ fn read(line: &RequestLine) -> Result<Decoded, InvokeError> {
     let unreadable =
         |error: serde_json::Error| InvokeError::bad_request(format!("the request's data cannot be read: {error}"));
     let raw: &RawValue = serde_json::from_slice(&line.data).map_err(unreadable)?;
-    let header: Header = serde_json::from_str(raw.get()).map_err(unreadable)?;
-    let action = header.action.unwrap_or_default();
+    let about: Header = serde_json::from_str(raw.get()).map_err(unreadable)?;
+    let action = about.action.unwrap_or_default();
     let mut cx = Context::new(&line.session_id, &action);
-    cx.user_id = header.user_id.filter(|id| !id.is_empty());
+    cx.user_id = about.user_id.filter(|id| !id.is_empty());
     cx.app_id = line.app_id.clone().filter(|id| !id.is_empty());
-    let request = match header.r#type.as_deref() {
+    let request = match about.r#type.as_deref() {
         None | Some("model") => request::decode(&action, raw),
         Some(other) => {
             let shown: String = other.chars().take(64).collect();
             Err(InvokeError::bad_request(format!("this plugin serves models, not requests of type {shown:?}")))
         }
     };
-    Ok((cx, header.model.unwrap_or_default(), request))
+    Ok((cx, about.model.unwrap_or_default(), request))
 }
