@@ -73,7 +73,12 @@ impl Plugin {
     }
 
     /// Sends the requests with at most `window` of them unfinished at a time.
-    pub fn run_windowed(&mut self, requests: &[(String, String)], window: usize, deadline: Duration) -> HashMap<String, Session> {
+    pub fn run_windowed(
+        &mut self,
+        requests: &[(String, String)],
+        window: usize,
+        deadline: Duration,
+    ) -> HashMap<String, Session> {
         let begun = Instant::now();
         let mut sent_at = HashMap::new();
         let mut sessions: HashMap<String, Session> = HashMap::new();

@@ -50,7 +50,12 @@ fn show(figure: Option<f64>, unit: &str) -> String {
 pub fn percentile(figures: &mut [f64], share: f64) -> f64 {
     figures.sort_by(f64::total_cmp);
     let last = figures.len().saturating_sub(1);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index into a short list")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index into a short list"
+    )]
     let at = (last as f64 * share).round() as usize;
     figures.get(at).copied().unwrap_or(f64::NAN)
 }

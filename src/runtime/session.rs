@@ -26,8 +26,8 @@ struct Header {
 }
 
 /// Serves one request. Whatever happens in it, also a panic, the session gets exactly one `end`.
-pub(crate) async fn run<P: Provider>(provider: Arc<P>, line: RequestLine, lane: Arc<Lane>, ceiling: Duration) {
-    let (cx, model, request) = match read(&line) {
+pub(crate) async fn run<P: Provider>(provider: Arc<P>, asked: RequestLine, lane: Arc<Lane>, ceiling: Duration) {
+    let (cx, model, request) = match read(&asked) {
         Ok(read) => read,
         Err(error) => return lane.end(Some(&error)),
     };
