@@ -5,9 +5,16 @@
 
 pub mod auth;
 pub mod call;
+pub mod chat;
+pub mod completions;
+pub mod dashscope;
+pub mod embeddings;
 pub mod endpoint;
 pub mod error;
+pub mod images;
+mod json;
 pub mod options;
+pub mod rerank;
 pub mod sse;
 
 pub use auth::Auth;

@@ -4,4 +4,6 @@
 
 pub mod credentials;
 pub mod errors;
+pub mod headers;
 pub mod options;
+pub mod schema;
