@@ -14,7 +14,7 @@ fn each_machine_has_a_wheel_and_the_package_pins_it() {
     let folder = plugin.out("wheels");
     let (package, _) = plugin.packaged(&["--wheels", folder.to_str().unwrap()]);
     let files = unzip(&package);
-    assert_eq!(text(&files["requirements.txt"]), "higress-dify-runtime==0.1.0\n");
+    let requirements = text(&files["requirements.txt"]);
     assert!(files.keys().all(|name| !name.starts_with("bin/")), "the program is not in the package");
 
     let mut wheels: Vec<_> =
@@ -26,6 +26,14 @@ fn each_machine_has_a_wheel_and_the_package_pins_it() {
         )
     };
     assert_eq!(wheels, [name("aarch64"), name("x86_64")]);
+    let sums: String = [name("x86_64"), name("aarch64")]
+        .iter()
+        .map(|name| Sha256::digest(fs::read(folder.join(name)).unwrap()))
+        .flat_map(|sum| {
+            std::iter::once(" --hash=sha256:".to_owned()).chain(sum.into_iter().map(|b| format!("{b:02x}")))
+        })
+        .collect();
+    assert_eq!(requirements, format!("higress-dify-runtime==0.1.0{sums}\n"), "these very files and no others");
     let wheel = unzip(&fs::read(folder.join(name("x86_64"))).unwrap());
     assert_eq!(wheel["higress_dify_runtime-0.1.0.data/scripts/higress-dify-plugin"], elf(AMD64, LOAD));
     let tags = text(&wheel["higress_dify_runtime-0.1.0.dist-info/WHEEL"]);
