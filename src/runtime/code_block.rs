@@ -169,10 +169,9 @@ impl CodeBlockFilter {
             self.state = if character == '`' { State::Opening } else { State::Continued };
         }
         match self.state {
-            State::Start | State::Done => {}
             State::Language if character == '\n' => self.state = State::Inside,
             State::Word if character.is_whitespace() => self.state = State::Continued,
-            State::Language | State::Word => {}
+            State::Start | State::Done | State::Language | State::Word => {}
             State::Opening | State::Inside | State::Continued if character == '`' => {
                 self.backticks += 1;
                 if self.backticks == FENCE {

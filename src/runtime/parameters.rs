@@ -3,6 +3,7 @@
 mod rules;
 mod templates;
 
+pub(in crate::runtime) use rules::{RawRule, resolve};
 pub use rules::{RuleError, parse_rules};
 pub use templates::template;
 

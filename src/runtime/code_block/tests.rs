@@ -41,7 +41,8 @@ fn a_system_message_becomes_the_instructions() {
 fn parts_of_a_system_message_become_the_instructions_as_text() {
     let mut messages = vec![user("go")];
     messages.insert(0, message(Role::System, String::new()));
-    messages[0].content = Content::Parts(vec![ContentPart::Text("one".to_owned()), ContentPart::Text("two".to_owned())]);
+    messages[0].content =
+        Content::Parts(vec![ContentPart::Text("one".to_owned()), ContentPart::Text("two".to_owned())]);
     CodeBlock::Json.ask(&mut messages, &mut Vec::new());
     assert!(text(&messages[0]).contains("<instructions>\none\ntwo\n</instructions>"));
 }
@@ -50,12 +51,10 @@ fn parts_of_a_system_message_become_the_instructions_as_text() {
 fn without_a_system_message_one_is_put_in_front() {
     let mut messages = vec![user("go"), message(Role::Assistant, "hm".to_owned())];
     CodeBlock::Xml.ask(&mut messages, &mut Vec::new());
-    assert_eq!(messages.iter().map(|message| message.role).collect::<Vec<_>>(), [
-        Role::System,
-        Role::User,
-        Role::Assistant,
-        Role::User
-    ]);
+    assert_eq!(
+        messages.iter().map(|message| message.role).collect::<Vec<_>>(),
+        [Role::System, Role::User, Role::Assistant, Role::User]
+    );
     assert!(text(&messages[0]).contains("Please output a valid XML object."));
     assert_eq!(text(&messages[3]), "```XML\n");
 }

@@ -84,13 +84,27 @@ impl Serialize for I18n {
     }
 }
 
-/// An option of a select field.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct FormOption {
-    /// What is stored.
+/// A condition of another field: it is shown while `variable` has `value`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowOn {
+    /// A field of the form, or `__model_type`.
+    pub variable: String,
+    /// The value it must have.
     pub value: String,
+}
+
+/// An option of a select field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormOption {
     /// What is shown.
     pub label: I18n,
+    /// What is stored.
+    pub value: String,
+    /// All must hold.
+    #[serde(default)]
+    pub show_on: Vec<ShowOn>,
 }
 
 /// The type of a parameter.

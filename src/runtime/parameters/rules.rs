@@ -24,13 +24,13 @@ pub enum RuleError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    parameter_rules: Vec<Raw>,
+    parameter_rules: Vec<RawRule>,
 }
 
 /// A rule as written; what is missing comes from its template.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::runtime) struct Raw {
+pub(in crate::runtime) struct RawRule {
     name: String,
     use_template: Option<String>,
     label: Option<I18n>,
@@ -51,13 +51,13 @@ pub(in crate::runtime) struct Raw {
 /// this has to know templates. (The Dify plugin daemon fills what is missing from templates of its own.)
 pub fn parse_rules(yaml: &str) -> Result<Vec<ParameterRule>, RuleError> {
     let file: File = serde_norway::from_str(yaml)?;
-    resolve_all(file.parameter_rules)
+    resolve(file.parameter_rules)
 }
 
 /// Resolves rules that were read as a part of another document.
-pub(in crate::runtime) fn resolve_all(raw: Vec<Raw>) -> Result<Vec<ParameterRule>, RuleError> {
+pub(in crate::runtime) fn resolve(raw: Vec<RawRule>) -> Result<Vec<ParameterRule>, RuleError> {
     const MAX_RULES: usize = 128;
-    let rules = raw.into_iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+    let rules = raw.into_iter().map(resolve_one).collect::<Result<Vec<_>, _>>()?;
     for (index, rule) in rules.iter().enumerate() {
         if index >= MAX_RULES {
             return Err(problem(&rule.name, "is one too many: the host takes 128"));
@@ -73,12 +73,14 @@ fn problem(name: &str, problem: impl Into<String>) -> RuleError {
     RuleError::Rule { name: name.to_owned(), problem: problem.into() }
 }
 
-fn resolve(raw: Raw) -> Result<ParameterRule, RuleError> {
+fn resolve_one(raw: RawRule) -> Result<ParameterRule, RuleError> {
     let base = match &raw.use_template {
-        Some(name) => Some(template(name).ok_or_else(|| problem(&raw.name, format!("uses no known template: {name:?}")))?),
+        Some(name) => {
+            Some(template(name).ok_or_else(|| problem(&raw.name, format!("uses no known template: {name:?}")))?)
+        }
         None => None,
     };
-    let kind = raw.kind.or(base.as_ref().map(|base| base.kind));
+    let kind = raw.kind.or_else(|| Some(base.as_ref()?.kind));
     let kind = kind.ok_or_else(|| problem(&raw.name, "has neither a type nor a template"))?;
     let base = base.unwrap_or_else(|| ParameterRule {
         name: raw.name.clone(),

@@ -43,10 +43,7 @@ pub fn template(name: &str) -> Option<ParameterRule> {
         "frequency_penalty" => fraction(
             name,
             I18n::new("Frequency Penalty", "频率惩罚"),
-            I18n::new(
-                "Makes words less likely the more often they were used.",
-                "词出现得越多，再次出现的概率越低。",
-            ),
+            I18n::new("Makes words less likely the more often they were used.", "词出现得越多，再次出现的概率越低。"),
             0.0,
         ),
         "max_tokens" => count(
@@ -65,7 +62,10 @@ pub fn template(name: &str) -> Option<ParameterRule> {
                 name,
                 ParameterType::String,
                 I18n::new("Response Format", "回复格式"),
-                I18n::new("Asks for an answer that is one block of JSON or XML.", "要求回答为一个 JSON 或 XML 代码块。"),
+                I18n::new(
+                    "Asks for an answer that is one block of JSON or XML.",
+                    "要求回答为一个 JSON 或 XML 代码块。",
+                ),
             )
         },
         "json_schema" => base(

@@ -6,7 +6,8 @@ fn rules(yaml: &str) -> Vec<ParameterRule> {
 }
 
 fn text_rules() -> Vec<ParameterRule> {
-    rules("
+    rules(
+        "
 parameter_rules:
   - {name: temperature, use_template: temperature, default: 0.7, min: 0, max: 2, precision: 2}
   - {name: top_k, use_template: top_k, max: 99}
@@ -16,7 +17,8 @@ parameter_rules:
   - {name: enable_thinking, type: boolean}
   - {name: effort, type: string, options: [low, high]}
   - {name: extra_headers, type: text}
-")
+",
+    )
 }
 
 fn check_one(name: &str, value: Value) -> Result<Value, String> {
@@ -58,7 +60,10 @@ fn a_fraction_is_rounded_to_its_precision_and_reported() {
     assert_eq!(filtered.rounded, [Rounded { name: "temperature".to_owned(), from: 0.126, to: 0.13 }]);
     assert_eq!(check_one("temperature", json!(0.125)), Ok(json!({"temperature": 0.12})));
     assert_eq!(check_one("temperature", json!(2.004)), Ok(json!({"temperature": 2.0})));
-    assert_eq!(serde_json::to_string(&check_one("temperature", json!(-0.001)).unwrap()).unwrap(), "{\"temperature\":0.0}");
+    assert_eq!(
+        serde_json::to_string(&check_one("temperature", json!(-0.001)).unwrap()).unwrap(),
+        "{\"temperature\":0.0}"
+    );
 }
 
 #[test]

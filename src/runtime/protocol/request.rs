@@ -199,6 +199,8 @@ fn multimodal(value: Value, path: &str) -> Result<MultimodalContent, InvokeError
     match fields.text("content_type")?.as_str() {
         "" | "text" => Ok(MultimodalContent::Text(content)),
         "image" => Ok(MultimodalContent::Image(content)),
-        other => Err(at(&format!("{path}.content_type"), &format!("must be \"text\" or \"image\", not {}", quoted(other)))),
+        other => {
+            Err(at(&format!("{path}.content_type"), &format!("must be \"text\" or \"image\", not {}", quoted(other))))
+        }
     }
 }

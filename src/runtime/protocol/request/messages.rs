@@ -58,10 +58,13 @@ fn content(value: Value, path: &str) -> Result<Content, InvokeError> {
         Value::Null => Ok(Content::Text(String::new())),
         Value::String(text) => Ok(Content::Text(text)),
         Value::Array(parts) => {
-            let parts = parts.into_iter().enumerate().map(|(index, item)| part(item, &format!("{path}.content[{index}]")));
+            let parts =
+                parts.into_iter().enumerate().map(|(index, item)| part(item, &format!("{path}.content[{index}]")));
             parts.collect::<Result<_, _>>().map(Content::Parts)
         }
-        other => Err(at(&format!("{path}.content"), &format!("must be a text or a list of parts, not {}", kind_of(&other)))),
+        other => {
+            Err(at(&format!("{path}.content"), &format!("must be a text or a list of parts, not {}", kind_of(&other))))
+        }
     }
 }
 
