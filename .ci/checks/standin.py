@@ -1,36 +1,37 @@
-"""The gateway built into the plugin, as a child process for the wider checks."""
+"""The gateway built into the program, for checks. Standard library only."""
 
-import json
+import re
 import subprocess
+
+CONSUMER = {"api_key": {"api_key": "sk-demo-0001"},
+            "hmac": {"hmac_key": "demo-key-0001", "hmac_secret": "demo-secret-0001"}}
+ROUTES = {"disabled": "open", "api_key": "key", "hmac": "hmac"}
 
 
 class Gateway:
-    """Started on a free port; knows the credentials of each of its routes."""
+    """`PROGRAM gateway` on a free port, while the block lasts. It prints its address first."""
 
-    def __init__(self, binary):
-        self.process = subprocess.Popen(
-            [binary, "gateway", "--listen", "127.0.0.1:0", "--json"], stdout=subprocess.PIPE, text=True)
-        self.about = json.loads(self.process.stdout.readline())
+    def __init__(self, program):
+        self.command = [program] if isinstance(program, str) else list(program)
 
     def __enter__(self):
-        return self
+        self.process = subprocess.Popen(
+            [*self.command, "gateway", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                self.url = found.group()
+                return self
+        raise RuntimeError("the gateway did not print its address")
 
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(timeout=10)
 
     def credentials(self, mode):
-        """The form's values for one of its routes, by `consumer_auth_mode`."""
-        base = self.about["url"]
-        consumer = self.about["consumer"]
-        if mode == "api_key":
-            return {"endpoint_url": f"{base}/key", "consumer_auth_mode": mode, "api_key": consumer["api_key"]}
-        if mode == "hmac":
-            return {"endpoint_url": f"{base}/hmac", "consumer_auth_mode": mode,
-                    "hmac_key": consumer["access_key"], "hmac_secret": consumer["secret"]}
-        return {"endpoint_url": f"{base}/open", "consumer_auth_mode": "disabled"}
+        """What a person fills in for a route with this kind of authentication."""
+        return {"endpoint_url": f"{self.url}/{ROUTES[mode]}", "consumer_auth_mode": mode, **CONSUMER.get(mode, {})}
 
     def wrong_credentials(self, mode):
-        values = self.credentials(mode)
-        secret = "api_key" if mode == "api_key" else "hmac_secret"
-        return {**values, secret: "wrong"}
+        """The same with a secret that is not the consumer's."""
+        wrong = {name: f"{value}-wrong" for name, value in CONSUMER[mode].items() if name != "hmac_key"}
+        return {**self.credentials(mode), **wrong}
