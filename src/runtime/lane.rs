@@ -1,7 +1,7 @@
 //! The output of one session that has not left yet.
 
-use super::output::Merging;
 use super::outbox::Shared;
+use super::output::Merging;
 use super::protocol::outbound::{self, TextFrame};
 use super::{ErrorKind, InvokeError};
 use std::collections::VecDeque;

@@ -7,8 +7,8 @@
 
 use super::lane::{Item, Lane, Taken};
 use super::protocol::outbound;
-use std::collections::{BinaryHeap, VecDeque};
 use std::cmp::{Ordering as Order, Reverse};
+use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn an_answer_names_its_question() {
-        let line = r#"{"session_id":"S","event":"backwards_response","data":{"backwards_request_id":"7","event":"end"}}"#;
+        let line =
+            r#"{"session_id":"S","event":"backwards_response","data":{"backwards_request_id":"7","event":"end"}}"#;
         assert_eq!(
             parse(line),
             Ok(Envelope::BackwardsResponse { session_id: "S".to_owned(), request_id: Some("7".to_owned()) })

@@ -220,7 +220,10 @@ mod tests {
 
     #[test]
     fn an_end_has_data() {
-        assert_eq!(text(&end("S")), "{\"event\":\"session\",\"session_id\":\"S\",\"data\":{\"type\":\"end\",\"data\":{}}}\n");
+        assert_eq!(
+            text(&end("S")),
+            "{\"event\":\"session\",\"session_id\":\"S\",\"data\":{\"type\":\"end\",\"data\":{}}}\n"
+        );
     }
 
     #[test]

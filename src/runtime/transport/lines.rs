@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn a_line_in_fragments_is_put_together() {
-        assert_eq!(lines(&mut LineSplitter::default(), &["{\"a\"", ":", "1}\n{\"b\":2}", "\n"]), ["{\"a\":1}", "{\"b\":2}"]);
+        assert_eq!(
+            lines(&mut LineSplitter::default(), &["{\"a\"", ":", "1}\n{\"b\":2}", "\n"]),
+            ["{\"a\":1}", "{\"b\":2}"]
+        );
     }
 
     #[test]

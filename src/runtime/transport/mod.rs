@@ -13,7 +13,9 @@
 
 pub mod lines;
 pub mod memory;
+pub mod serverless;
 pub mod stdio;
+pub mod tcp;
 
 pub use super::outbox::{Drain, Outbox};
 pub use lines::{Inbound, LineSplitter, MAX_INPUT_LINE};
