@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
@@ -45,7 +46,7 @@ struct Shared<S> {
     serve: S,
 }
 
-/// Serves calls from `listener` until `stop` resolves; then running calls finish. `serve` is called once per call,
+/// Serves calls from `listener` until `stop` is cancelled; then running calls finish. `serve` is called once per call,
 /// with a connection whose input is that one call; dropping its future must cancel the call.
 ///
 /// # Errors
@@ -54,7 +55,7 @@ struct Shared<S> {
 pub async fn run<S, F>(
     listener: TcpListener,
     settings: ServerlessSettings,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: &CancellationToken,
     serve: S,
 ) -> io::Result<()>
 where
@@ -69,7 +70,7 @@ where
         .route("/health", get(|| async { "OK" }))
         .route("/invoke", post(invoke::<S, F>))
         .with_state(Arc::new(Shared { settings, calls, serve }));
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await
 }
 
 async fn invoke<S, F>(State(shared): State<Arc<Shared<S>>>, request: Request<Body>) -> Response<Body>
