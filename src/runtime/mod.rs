@@ -1,7 +1,7 @@
 //! A runtime for Dify *model* plugins: transports, sessions, flow control and entities.
 //!
-//! It knows Dify's plugin protocol and nothing of any provider. A plugin implements [`Provider`] and hands it to
-//! [`run`]; `examples/` holds a complete one in a few lines.
+//! It knows Dify's plugin protocol and nothing of any provider. A plugin implements [`Provider`] and hands it to the
+//! server; `examples/` holds a complete one in a few lines.
 
 pub mod code_block;
 pub mod config;
