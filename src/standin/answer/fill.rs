@@ -22,8 +22,7 @@ fn fill_at(schema: &Value, question: &str, depth: usize) -> Value {
     match kind {
         Some("object") | None => object(schema, question, depth),
         Some("array") => json!([fill_at(&schema["items"], question, depth - 1)]),
-        Some("integer") => json!(number(question)),
-        Some("number") => json!(number(question)),
+        Some("integer" | "number") => json!(number(question)),
         Some("boolean") => json!(true),
         Some("null") => Value::Null,
         Some(_) => json!(subject(question)),
@@ -44,7 +43,7 @@ fn subject(question: &str) -> String {
         .skip(1)
         .filter(|word| word.chars().next().is_some_and(char::is_uppercase))
         .last()
-        .unwrap_or(question.trim())
+        .unwrap_or_else(|| question.trim())
         .to_owned()
 }
 

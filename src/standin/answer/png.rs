@@ -14,10 +14,10 @@ pub(super) fn picture(seed: u64) -> Vec<u8> {
     let [red, green, blue, ..] = seed.rotate_left(17).to_be_bytes();
     let palette = [BACKGROUND, [red / 2, green / 2, blue / 2]].concat();
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    chunk(&mut file, b"IHDR", &header);
-    chunk(&mut file, b"PLTE", &palette);
-    chunk(&mut file, b"IDAT", &stored(&pixels(seed)));
-    chunk(&mut file, b"IEND", &[]);
+    chunk(&mut file, *b"IHDR", &header);
+    chunk(&mut file, *b"PLTE", &palette);
+    chunk(&mut file, *b"IDAT", &stored(&pixels(seed)));
+    chunk(&mut file, *b"IEND", &[]);
     file
 }
 
@@ -47,11 +47,11 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
     stream
 }
 
-fn chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
+fn chunk(file: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     file.extend_from_slice(&u32::try_from(data.len()).unwrap_or(u32::MAX).to_be_bytes());
-    file.extend_from_slice(kind);
+    file.extend_from_slice(&kind);
     file.extend_from_slice(data);
-    file.extend_from_slice(&crc32(&[kind, data].concat()).to_be_bytes());
+    file.extend_from_slice(&crc32(&[&kind, data].concat()).to_be_bytes());
 }
 
 fn adler32(bytes: &[u8]) -> u32 {

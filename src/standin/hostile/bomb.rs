@@ -45,7 +45,7 @@ impl Bits {
     fn push(&mut self, number: u32, bits: u32) {
         for bit in 0..bits {
             let set = u8::from((number >> bit) & 1 == 1);
-            if self.count % 8 == 0 {
+            if self.count.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             if let Some(last) = self.bytes.last_mut() {

@@ -217,16 +217,14 @@ impl Drop for Hostile {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                // Out of file descriptors, most likely: some will be free in a moment.
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = shared.stop.cancelled() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors, most likely: some will be free in a moment.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
         };
         shared.opened.fetch_add(1, Ordering::SeqCst);
         let serving = serve(stream, Arc::clone(&shared));
