@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// It checks API keys and signatures exactly as Higress does, and refuses in the same words. Behind it there is no
 /// model: answers are scripted, made from the request and the same every time. Use it to try the plugin, to develop
-/// against and to test: model names make it fail or hurry on demand (see --help of --hostile for breaking HTTP itself).
+/// against and to test: model names make it fail or hurry on demand, and --hostile breaks HTTP itself.
 ///
 /// GET /standin/stats tells what happened in numbers, GET /standin/requests shows the last requests as they came.
 #[derive(Debug, clap::Args)]

@@ -31,11 +31,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the plugin at work: every scenario, every way to sign, on this machine alone
     Demo(demo::Options),
-    /// Call any gateway once, as Dify would, and print the answer or the error
     Invoke(invoke::Options),
-    /// Run a stand-in for a Higress gateway, for development and tests
     Gateway(gateway::Options),
 }
 

@@ -85,18 +85,31 @@ impl Screen {
 
     /// Text that comes in pieces, indented by `indent` and broken between words.
     pub(super) fn flow(&mut self, style: Style, indent: usize, text: &str) -> io::Result<()> {
+        let mut column = self.column;
+        let mut lines = vec![String::new()];
         for word in text.split_inclusive([' ', '\n']) {
             let (word, breaks) = word.strip_suffix('\n').map_or((word, false), |word| (word, true));
-            if self.column > indent && self.column + word.trim_end().chars().count() > WIDTH {
+            if column > indent && column + word.trim_end().chars().count() > WIDTH {
+                lines.push(String::new());
+                column = 0;
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push_str(word);
+            }
+            column = column.max(indent) + word.chars().count();
+            if breaks {
+                lines.push(String::new());
+                column = 0;
+            }
+        }
+        for (number, line) in lines.iter().enumerate() {
+            if number > 0 {
                 self.write(Style::Plain, "\n")?;
             }
-            if self.column == 0 && !word.is_empty() {
+            if self.column == 0 && !line.is_empty() {
                 self.write(Style::Plain, &" ".repeat(indent))?;
             }
-            self.write(style, word)?;
-            if breaks {
-                self.write(Style::Plain, "\n")?;
-            }
+            self.write(style, line)?;
         }
         Ok(())
     }

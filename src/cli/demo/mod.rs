@@ -14,7 +14,7 @@ use show::Show;
 use std::time::{Duration, Instant};
 use steps::{Chapter, Step};
 
-/// Shows the plugin at work, on this machine alone.
+/// Shows the plugin at work: every scenario, every way to sign, on this machine alone.
 ///
 /// Starts the built-in gateway on a free port and the plugin as a child process, then sends what Dify sends: saving a
 /// model, text with thinking and with a tool, a picture, vectors and reranking; without authentication, with an API

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 /// Where the right column starts.
 const INDENT: usize = 15;
-/// Headers that say nothing about who is calling.
-const DULL: [&str; 6] = ["host", "content-length", "content-type", "accept-encoding", "user-agent", "accept"];
+/// Headers beside `x-…` that say who is calling.
+const TELLING: [&str; 5] = ["authorization", "date", "content-md5", "digest", "apikey"];
+/// The header that a repeated signature is reduced to.
+const SIGNATURE: &str = "x-ca-signature";
 
 /// Shows the demo.
 #[derive(Debug)]
@@ -66,13 +68,20 @@ impl Show {
         let Some(call) = calls.first().filter(|_| !self.json) else { return Ok(()) };
         let more = if calls.len() > 1 { format!("  (and {} more)", calls.len() - 1) } else { String::new() };
         self.labelled("received", Style::Signed, &format!("{} {}{more}", call.method, call.shown_target()))?;
-        let telling = call.shown_headers().into_iter().filter(|(name, _)| !DULL.contains(&name.as_str()));
-        for (name, value) in telling {
-            self.screen.line(Style::Signed, &format!("{:INDENT$}{name}: {value}", ""))?;
+        let reduced = self.string_shown;
+        for (name, value) in call.shown_headers() {
+            let shown = if reduced {
+                name == SIGNATURE || name == "authorization"
+            } else {
+                name.starts_with("x-") || TELLING.contains(&name.as_str())
+            };
+            if shown {
+                self.screen.line(Style::Signed, &format!("{:INDENT$}{name}: {value}", ""))?;
+            }
         }
         if let Some(string) = call.string_to_sign.as_ref().filter(|_| !self.string_shown) {
             self.string_shown = true;
-            self.labelled("signed", Style::Signed, &string.replace('\n', "⏎"))?;
+            self.labelled("signed", Style::Signed, &string.replace('\n', "⏎\n"))?;
         }
         if let Some(consumer) = &call.consumer {
             self.labelled("caller", Style::Plain, &format!("{consumer}, says the gateway"))?;
@@ -122,6 +131,7 @@ impl Show {
             self.labelled("", Style::Plain, &error.message)?;
         }
         match problem {
+            None if answer.error.is_some() => self.labelled("✓", Style::Good, "refused, as it should be"),
             None => self.labelled("✓", Style::Good, &figures(answer, calls)),
             Some(problem) => self.labelled("✗", Style::Bad, problem),
         }
@@ -168,8 +178,8 @@ fn summary(expected: Expected, result: &Value) -> Vec<String> {
             ]
         }
         Expected::Vectors(_) => {
-            let vectors = result["embeddings"].as_array().into_iter().flatten();
-            vectors.map(vector).collect()
+            let vectors: Vec<Vec<f64>> = serde_json::from_value(result["embeddings"].clone()).unwrap_or_default();
+            vec![likeness(&vectors)]
         }
         Expected::Documents(_) => {
             let documents = result["docs"].as_array().into_iter().flatten();
@@ -181,10 +191,15 @@ fn summary(expected: Expected, result: &Value) -> Vec<String> {
     }
 }
 
-fn vector(vector: &Value) -> String {
-    let numbers: Vec<f64> = vector.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    let start: Vec<String> = numbers.iter().take(6).map(|number| format!("{number:.3}")).collect();
-    format!("[{}, …] {} numbers", start.join(", "), numbers.len())
+/// How many numbers each vector has, and how alike the first is to the others.
+fn likeness(vectors: &[Vec<f64>]) -> String {
+    let Some((first, others)) = vectors.split_first() else { return String::new() };
+    let mut parts = vec![format!("{} vectors of {} numbers", vectors.len(), first.len())];
+    for (index, other) in others.iter().enumerate() {
+        let product: f64 = first.iter().zip(other).map(|(one, another)| one * another).sum();
+        parts.push(format!("text 1 and {} are {product:.2} alike", index + 2));
+    }
+    parts.join("; ")
 }
 
 fn figures(answer: &Answer, calls: &[Recorded]) -> String {
@@ -233,16 +248,16 @@ fn record(
         "time_to_first_chunk_ms": answer.first.map(|first| first.as_secs_f64() * 1e3),
         "duration_ms": answer.total.as_secs_f64() * 1e3,
         "text": answer.text, "tool_calls": answer.tool_calls, "pictures": answer.pictures,
-        "usage": answer.usage, "result": answer.result,
+        "usage": answer.usage, "result": without_secrets(&answer.result),
         "error": answer.error.as_ref().map(|error| json!({"error_type": error.kind, "message": error.message})),
     })
 }
 
-/// The request with the form's secrets replaced.
+/// A request, or the answer to saving a model, with the form's secrets replaced.
 fn without_secrets(data: &Value) -> Value {
     let mut data = data.clone();
     for name in ["api_key", "hmac_secret"] {
-        if let Some(secret) = data["credentials"].get_mut(name) {
+        if let Some(secret) = data.get_mut("credentials").and_then(|credentials| credentials.get_mut(name)) {
             *secret = json!("••••••••");
         }
     }
