@@ -55,6 +55,7 @@ pub const KEYS: [&str; 29] = [
 
 /// Everything an operator may set beyond the form. Unknown keys are refused, by name. Times are seconds.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of the JSON, under the name a person types")]
 pub struct AdvancedOptions {
     /// `connect_timeout`, `first_byte_timeout`, `idle_timeout`, `total_timeout`, `retries`, `tls_verify`, `ca_pem`, `proxy`.
     pub transport: TransportOptions,
@@ -64,7 +65,7 @@ pub struct AdvancedOptions {
     pub key_header: Option<String>,
     /// `key_query`: send the API key as this query parameter.
     pub key_query: Option<String>,
-    /// `hmac_algorithm` (HmacSHA256, HmacSHA1), `content_md5`, `hmac_dialect` (ca, apisix), `nonce`.
+    /// `hmac_algorithm` (`HmacSHA256`, `HmacSHA1`), `content_md5`, `hmac_dialect` (`ca`, `apisix`), `nonce`.
     pub hmac: HmacScheme,
     /// `include_usage`: ask for usage in streams.
     pub include_usage: bool,
