@@ -3,10 +3,16 @@
 //! It knows Dify's plugin protocol and nothing of any provider. A plugin implements [`Provider`] and hands it to the
 //! server; `examples/` holds a complete one in a few lines.
 
+pub mod code_block;
+pub mod declaration;
 pub mod entities;
 pub mod error;
 pub mod handler;
 pub mod output;
+pub mod parameters;
+pub mod pricing;
+pub mod protocol;
+pub mod tokens;
 
 pub use error::{ErrorKind, InvokeError};
 pub use handler::{Context, Provider};

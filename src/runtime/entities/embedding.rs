@@ -1,6 +1,7 @@
 //! Requests for vectors and their answers.
 
 use super::{Credentials, EmbeddingUsage};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// What the vectors are for.
@@ -59,7 +60,7 @@ pub struct MultimodalEmbeddingRequest {
 }
 
 /// Vectors, one per text, in the order of the request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct EmbeddingResult {
     /// The model's name in Dify.
     pub model: String,

@@ -17,5 +17,7 @@ pub use llm::{LlmRequest, LlmTokensRequest, ToolChoice, ToolDefinition};
 pub use message::{Content, ContentPart, ImageDetail, Media, MediaKind, PromptMessage, Role, ToolCall};
 pub use polling::{CheckPollingRequest, PollingAnswer};
 pub use rerank::{MultimodalRerankRequest, RerankDocument, RerankRequest, RerankResult};
-pub use schema::{FormOption, I18n, ModelRef, ModelSchema, ModelType, ParameterRule, ParameterType, PriceConfig};
+pub use schema::{
+    FormOption, I18n, ModelRef, ModelSchema, ModelType, ParameterRule, ParameterType, PriceConfig, ShowOn,
+};
 pub use usage::{EmbeddingUsage, LlmUsage};

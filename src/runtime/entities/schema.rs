@@ -1,8 +1,10 @@
 //! What a model can do and which parameters it takes.
 
 use super::Credentials;
+use super::usage::decimal;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// The kinds of models this runtime serves.
@@ -30,6 +32,7 @@ pub struct ModelRef {
 
 /// A text in the languages Dify shows. On the wire always four, missing ones repeated from English.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct I18n {
     /// English; required.
     #[serde(rename = "en_US")]
@@ -45,13 +48,63 @@ pub struct I18n {
     pub pt_br: Option<String>,
 }
 
-/// An option of a select field.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct FormOption {
-    /// What is stored.
+impl I18n {
+    /// The same text in every language.
+    pub fn everywhere(text: impl Into<String>) -> Self {
+        Self { en_us: text.into(), zh_hans: None, ja_jp: None, pt_br: None }
+    }
+
+    /// English and Simplified Chinese; the other languages repeat English.
+    pub fn new(en_us: impl Into<String>, zh_hans: impl Into<String>) -> Self {
+        Self { zh_hans: Some(zh_hans.into()), ..Self::everywhere(en_us) }
+    }
+
+    /// The four texts by language code, in the order of the wire.
+    pub fn languages(&self) -> [(&'static str, &str); 4] {
+        [
+            ("zh_Hans", self.or_english(self.zh_hans.as_deref())),
+            ("pt_BR", self.or_english(self.pt_br.as_deref())),
+            ("ja_JP", self.or_english(self.ja_jp.as_deref())),
+            ("en_US", &self.en_us),
+        ]
+    }
+
+    fn or_english<'a>(&'a self, text: Option<&'a str>) -> &'a str {
+        text.filter(|text| !text.is_empty()).unwrap_or(&self.en_us)
+    }
+}
+
+impl Serialize for I18n {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("I18n", 4)?;
+        for (language, text) in self.languages() {
+            object.serialize_field(language, text)?;
+        }
+        object.end()
+    }
+}
+
+/// A condition of another field: it is shown while `variable` has `value`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowOn {
+    /// A field of the form, or `__model_type`.
+    pub variable: String,
+    /// The value it must have.
     pub value: String,
+}
+
+/// An option of a select field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormOption {
     /// What is shown.
     pub label: I18n,
+    /// What is stored.
+    pub value: String,
+    /// All must hold.
+    #[serde(default)]
+    pub show_on: Vec<ShowOn>,
 }
 
 /// The type of a parameter.
@@ -71,7 +124,7 @@ pub enum ParameterType {
 }
 
 /// A parameter an app author may set. Templates are resolved before a rule is sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ParameterRule {
     /// Its name.
     pub name: String,
@@ -80,6 +133,7 @@ pub struct ParameterRule {
     /// What is shown.
     pub label: I18n,
     /// Its type.
+    #[serde(rename = "type")]
     pub kind: ParameterType,
     /// What a person should know.
     pub help: Option<I18n>,
@@ -98,13 +152,16 @@ pub struct ParameterRule {
 }
 
 /// What tokens cost.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PriceConfig {
     /// Price of tokens read.
+    #[serde(serialize_with = "decimal")]
     pub input: Decimal,
     /// Price of tokens written.
+    #[serde(serialize_with = "optional_decimal")]
     pub output: Option<Decimal>,
     /// Price unit: `0.000001` for "per million".
+    #[serde(serialize_with = "decimal")]
     pub unit: Decimal,
     /// For example `USD`.
     pub currency: String,
@@ -127,4 +184,12 @@ pub struct ModelSchema {
     pub parameter_rules: Vec<ParameterRule>,
     /// What tokens cost.
     pub pricing: Option<PriceConfig>,
+}
+
+#[expect(clippy::ref_option, reason = "serde's serialize_with passes a reference to the field")]
+fn optional_decimal<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => decimal(value, serializer),
+        None => serializer.serialize_none(),
+    }
 }
