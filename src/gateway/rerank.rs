@@ -173,7 +173,8 @@ pub fn decode(body: &[u8], documents: usize) -> Result<Reply, Error> {
             .ok_or_else(|| json::not_promised("the answer holds no `results`"))?;
         (entries, wire.usage.or(wire.meta))
     };
-    let mut reply = Reply { scores: Vec::new(), out_of_range: 0, repeated: 0, total_tokens: usage.as_ref().and_then(tokens) };
+    let mut reply =
+        Reply { scores: Vec::new(), out_of_range: 0, repeated: 0, total_tokens: usage.as_ref().and_then(tokens) };
     let mut seen = vec![false; documents];
     for entry in &entries {
         let (index, score) = entry.read()?;
@@ -227,7 +228,7 @@ impl Entry<'_> {
             .and_then(|raw| raw.get().parse::<f64>().ok())
             .filter(|score| score.is_finite())
             .ok_or_else(|| json::not_promised(format!("the result for document {index} has no score")))?;
-        Ok((index.as_u64().and_then(|index| usize::try_from(index).ok()), score))
+        Ok((json::whole_number(index).and_then(|index| usize::try_from(index).ok()), score))
     }
 }
 

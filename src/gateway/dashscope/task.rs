@@ -2,7 +2,7 @@
 
 use super::super::images::{Generated, Picture};
 use super::super::{Accept, Call, Error, ErrorKind, json};
-use super::generation::{self, Choice, Parameters, Prompt, Request};
+use super::generation::{self, Choice, Parameters, Prompt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -47,7 +47,8 @@ pub fn submission(model: &str, prompt: Option<&Prompt<'_>>, parameters: &Paramet
         MESSAGES.clone_into(&mut call.path);
         call
     } else {
-        let path = if prompt.is_some_and(|prompt| !prompt.pictures.is_empty()) { IMAGE_TO_IMAGE } else { TEXT_TO_IMAGE };
+        let path =
+            if prompt.is_some_and(|prompt| !prompt.pictures.is_empty()) { IMAGE_TO_IMAGE } else { TEXT_TO_IMAGE };
         // These APIs want it beside the prompt.
         let negative_prompt = parameters.negative_prompt.as_deref();
         let parameters = Parameters { negative_prompt: None, ..parameters.clone() };
@@ -129,7 +130,6 @@ struct Output {
 #[derive(Deserialize)]
 struct Outcome {
     url: Option<String>,
-    b64_image: Option<String>,
     code: Option<String>,
     message: Option<String>,
 }
@@ -147,7 +147,9 @@ impl Task {
             "FAILED" => Status::Failed(output.reason()),
             "CANCELED" | "CANCELLED" => Status::Canceled,
             "UNKNOWN" => Status::Unknown,
-            other => return Err(json::not_promised(format!("the answer holds no task status known here: \"{other}\""))),
+            other => {
+                return Err(json::not_promised(format!("the answer holds no task status known here: \"{other}\"")));
+            }
         };
         Ok(Self { id: output.task_id.clone(), status })
     }
@@ -159,8 +161,6 @@ impl Output {
         for result in self.results.iter().flatten() {
             if let Some(url) = result.url.as_ref().filter(|url| !url.is_empty()) {
                 pictures.push(Generated::from_url(url.clone()));
-            } else if let Some(data) = result.b64_image.as_ref().filter(|data| !data.is_empty()) {
-                pictures.push(Generated::from_base64(data.clone()));
             }
         }
         pictures.extend(generation::pictures(self.choices.as_deref().unwrap_or_default()));

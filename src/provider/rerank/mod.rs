@@ -120,7 +120,10 @@ impl Task<'_> {
             && self.typed_documents
             && matches!(error.status, Some(400 | 422))
         {
-            tracing::info!(model = credentials.upstream_model, "rerank: pictures refused in one form, trying the other");
+            tracing::info!(
+                model = credentials.upstream_model,
+                "rerank: pictures refused in one form, trying the other"
+            );
             cx.record(|record| record.retries = record.retries.saturating_add(1));
             reply = self.ask(cx, credentials, other, timeout).await;
         }
