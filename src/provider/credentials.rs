@@ -1,10 +1,11 @@
 //! The form's values, typed. Missing keys mean what the Python plugin did: see the variants' docs.
 
+pub(super) mod fields;
 mod form;
-mod names;
+pub(super) mod names;
 
 use super::errors::{TAG, refused};
-use super::headers::{self, RequestMetadata};
+use super::headers;
 use super::options::AdvancedOptions;
 use crate::gateway::auth::KeyPlacement;
 use crate::gateway::{Auth, Endpoint, Route};
@@ -14,9 +15,6 @@ use http::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 use std::str::FromStr;
 use std::sync::Arc;
-
-/// Most texts of one embedding request: the limit of OpenAI's API.
-const MAX_CHUNKS: u64 = 2048;
 
 /// What all scenarios share.
 #[derive(Debug, Clone)]
@@ -223,7 +221,7 @@ impl Common {
         let auth = auth(credentials, &options)?;
         let extra = credentials.text("extra_headers").unwrap_or_default();
         let mut headers = headers::parse_extra_headers(&extra, &auth)?;
-        let signed_headers = headers::add_metadata(metadata(credentials)?, cx, &mut headers);
+        let signed_headers = headers::add_metadata(fields::request_metadata(credentials)?, cx, &mut headers);
         let route = Route {
             endpoint: endpoint(credentials)?,
             auth,
@@ -235,7 +233,7 @@ impl Common {
             route,
             gateway_model_name: credentials.text("gateway_model_name"),
             display_name: credentials.text("display_name"),
-            context_size: form::count(credentials, "context_size")?,
+            context_size: fields::context_size(credentials)?,
             options,
         })
     }
@@ -266,14 +264,9 @@ impl LlmCredentials {
     ///
     /// As [`Common::read`].
     pub fn read(cx: &Context, model: &str, credentials: &Credentials) -> Result<Self, InvokeError> {
-        let pictures = form::choice(
-            credentials,
-            "llm_usage_scenario",
-            &[("text_generation", false), ("image_generation", true)],
-            false,
-        )?;
+        let makes_pictures = fields::makes_pictures(credentials)?;
         let common = Common::read(cx, credentials)?;
-        if pictures {
+        if makes_pictures {
             ImageCredentials::read(common, model, credentials).map(|image| Self::Image(Box::new(image)))
         } else {
             TextCredentials::read(common, model, credentials).map(|text| Self::Text(Box::new(text)))
@@ -292,52 +285,16 @@ impl LlmCredentials {
 impl TextCredentials {
     fn read(common: Common, model: &str, credentials: &Credentials) -> Result<Self, InvokeError> {
         let upstream_model = common.effective_name(model);
-        let protocol = form::choice(
-            credentials,
-            "text_model_protocol",
-            &[("openai_compatible", TextProtocol::Chat), ("openai_completions", TextProtocol::Completions)],
-            TextProtocol::Chat,
-        )?;
-        let tools = form::choice(
-            credentials,
-            "function_calling_type",
-            &[("no_call", ToolMode::None), ("function_call", ToolMode::Functions), ("tool_call", ToolMode::Tools)],
-            ToolMode::None,
-        )?;
-        let thinking = form::choice(
-            credentials,
-            "agent_thought_support",
-            &[
-                ("not_supported", ThinkingMode::NotSupported),
-                ("only_thinking_supported", ThinkingMode::Only),
-                ("supported", ThinkingMode::Supported),
-            ],
-            ThinkingMode::NotSupported,
-        )?;
         Ok(Self {
-            protocol,
-            tools,
-            thinking,
-            thinking_style: thinking_style(credentials, &upstream_model)?,
-            multimodal: multimodal(credentials)?,
-            multimodal_format: multimodal_format(credentials, &upstream_model)?,
-            max_tokens_to_sample: form::count(credentials, "max_tokens_to_sample")?,
-            token_param: form::choice(
-                credentials,
-                "token_param_name",
-                &[
-                    ("auto", TokenParam::Auto),
-                    ("max_tokens", TokenParam::MaxTokens),
-                    ("max_completion_tokens", TokenParam::MaxCompletionTokens),
-                ],
-                TokenParam::Auto,
-            )?,
-            structured_output: form::choice(
-                credentials,
-                "structured_output_support",
-                &[("not_supported", false), ("supported", true)],
-                false,
-            )?,
+            protocol: fields::text_protocol(credentials)?,
+            tools: fields::tools(credentials)?,
+            thinking: fields::thinking(credentials)?,
+            thinking_style: fields::thinking_style(credentials, &upstream_model)?,
+            multimodal: fields::multimodal(credentials)?,
+            multimodal_format: fields::multimodal_format(credentials, &upstream_model)?,
+            max_tokens_to_sample: fields::max_tokens_to_sample(credentials)?,
+            token_param: fields::token_param(credentials)?,
+            structured_output: fields::structured_output(credentials)?,
             upstream_model,
             common,
         })
@@ -346,16 +303,7 @@ impl TextCredentials {
 
 impl ImageCredentials {
     fn read(common: Common, model: &str, credentials: &Credentials) -> Result<Self, InvokeError> {
-        let protocol = form::choice(
-            credentials,
-            "image_model_protocol",
-            &[
-                ("dashscope_image_generation", ImageProtocol::DashScope),
-                ("dashscope_async", ImageProtocol::DashScopeAsync),
-                ("openai_images", ImageProtocol::OpenAiImages),
-            ],
-            ImageProtocol::DashScope,
-        )?;
+        let protocol = fields::image_protocol(credentials)?;
         let upstream_model = match protocol {
             ImageProtocol::DashScope => names::image(common.gateway_model_name.as_deref(), model),
             ImageProtocol::DashScopeAsync | ImageProtocol::OpenAiImages => common.effective_name(model),
@@ -371,23 +319,12 @@ impl EmbeddingCredentials {
     ///
     /// As [`Common::read`].
     pub fn read(cx: &Context, model: &str, credentials: &Credentials) -> Result<Self, InvokeError> {
-        form::choice(credentials, "embedding_usage_scenario", &[("embedding", ())], ())?;
         let common = Common::read(cx, credentials)?;
-        let max_chunks = form::whole(credentials, "max_chunks", 1..=MAX_CHUNKS)?.unwrap_or(10);
         Ok(Self {
             upstream_model: common.effective_name(model),
-            protocol: form::choice(
-                credentials,
-                "embedding_model_protocol",
-                &[
-                    ("openai_compatible", EmbeddingProtocol::OpenAi),
-                    ("openai_multimodal", EmbeddingProtocol::OpenAiMultimodal),
-                    ("dashscope_multimodal", EmbeddingProtocol::DashScopeMultimodal),
-                ],
-                EmbeddingProtocol::OpenAi,
-            )?,
-            max_chunks: usize::try_from(max_chunks).unwrap_or(10),
-            dimensions: form::count(credentials, "dimensions")?,
+            protocol: fields::embedding_protocol(credentials)?,
+            max_chunks: fields::max_chunks(credentials)?,
+            dimensions: fields::dimensions(credentials)?,
             document_prefix: form::verbatim(credentials, "document_prefix"),
             query_prefix: form::verbatim(credentials, "query_prefix"),
             common,
@@ -402,20 +339,8 @@ impl RerankCredentials {
     ///
     /// As [`Common::read`].
     pub fn read(cx: &Context, model: &str, credentials: &Credentials) -> Result<Self, InvokeError> {
-        form::choice(credentials, "rerank_usage_scenario", &[("rerank", ())], ())?;
         let common = Common::read(cx, credentials)?;
-        let openai = form::choice(
-            credentials,
-            "rerank_model_protocol",
-            &[("dashscope_rerank", false), ("openai_rerank", true)],
-            false,
-        )?;
-        if openai {
-            return Ok(Self { upstream_model: common.effective_name(model), common, protocol: RerankProtocol::OpenAi });
-        }
-        let upstream_model = names::rerank(common.gateway_model_name.as_deref(), model);
-        let flat = names::rerank_is_flat(&upstream_model);
-        let protocol = if flat { RerankProtocol::DashScopeFlat } else { RerankProtocol::DashScopeNested };
+        let (upstream_model, protocol) = fields::rerank(credentials, model)?;
         Ok(Self { common, upstream_model, protocol })
     }
 }
@@ -453,52 +378,4 @@ fn placement(options: &AdvancedOptions) -> KeyPlacement {
         (None, Some(name)) => KeyPlacement::Query(name.clone()),
         (None, None) => KeyPlacement::Bearer,
     }
-}
-
-fn metadata(credentials: &Credentials) -> Result<RequestMetadata, InvokeError> {
-    form::choice(
-        credentials,
-        "enable_request_metadata",
-        &[
-            ("disabled", RequestMetadata::Disabled),
-            ("enabled", RequestMetadata::App),
-            ("app_and_user", RequestMetadata::AppAndUser),
-        ],
-        RequestMetadata::Disabled,
-    )
-}
-
-fn thinking_style(credentials: &Credentials, upstream_model: &str) -> Result<ThinkingStyle, InvokeError> {
-    let style = form::choice(
-        credentials,
-        "thinking_param_style",
-        &[
-            ("auto", None),
-            ("legacy", Some(ThinkingStyle::Legacy)),
-            ("enable_thinking", Some(ThinkingStyle::EnableThinking)),
-            ("chat_template_kwargs", Some(ThinkingStyle::ChatTemplateKwargs)),
-            ("thinking_type", Some(ThinkingStyle::ThinkingType)),
-            ("reasoning_effort", Some(ThinkingStyle::ReasoningEffort)),
-            ("none", Some(ThinkingStyle::None)),
-        ],
-        Some(ThinkingStyle::Legacy),
-    )?;
-    Ok(style.unwrap_or_else(|| names::thinking_style(upstream_model)))
-}
-
-/// Whether files are sent: `multimodal_support`, or what an early form called `vision_support`.
-fn multimodal(credentials: &Credentials) -> Result<bool, InvokeError> {
-    let options = [("support", true), ("not_support", false)];
-    let old = form::choice(credentials, "vision_support", &options, false)?;
-    form::choice(credentials, "multimodal_support", &options, old)
-}
-
-fn multimodal_format(credentials: &Credentials, upstream_model: &str) -> Result<MultimodalFormat, InvokeError> {
-    let format = form::choice(
-        credentials,
-        "multimodal_format",
-        &[("auto", None), ("openai", Some(MultimodalFormat::OpenAi)), ("dashscope", Some(MultimodalFormat::DashScope))],
-        None,
-    )?;
-    Ok(format.unwrap_or_else(|| names::multimodal_format(upstream_model)))
 }

@@ -55,7 +55,10 @@ pub const KEYS: [&str; 29] = [
 
 /// Everything an operator may set beyond the form. Unknown keys are refused, by name. Times are seconds.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of the JSON, under the name a person types")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent switch of the JSON, under the name a person types"
+)]
 pub struct AdvancedOptions {
     /// `connect_timeout`, `first_byte_timeout`, `idle_timeout`, `total_timeout`, `retries`, `tls_verify`, `ca_pem`, `proxy`.
     pub transport: TransportOptions,

@@ -8,11 +8,14 @@ pub mod declaration;
 pub mod entities;
 pub mod error;
 pub mod handler;
+mod lane;
+mod outbox;
 pub mod output;
 pub mod parameters;
 pub mod pricing;
 pub mod protocol;
 pub mod tokens;
+pub mod transport;
 
 pub use error::{ErrorKind, InvokeError};
 pub use handler::{Context, Provider};

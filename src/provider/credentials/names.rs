@@ -29,6 +29,12 @@ pub(super) fn rerank_is_flat(upstream_model: &str) -> bool {
     starts_with_any(upstream_model, &["qwen3-rerank"])
 }
 
+/// Whether a rerank model of this name takes pictures: `qwen3-vl-rerank`, `Qwen3-VL-Reranker-2B`, `jina-reranker-m0`.
+pub(in crate::provider) fn rerank_takes_pictures(upstream_model: &str) -> bool {
+    let name = upstream_model.to_ascii_lowercase();
+    name.contains("vl-rerank") || name.contains("reranker-m0")
+}
+
 /// The fields that switch thinking for models of this name.
 pub(super) fn thinking_style(upstream_model: &str) -> ThinkingStyle {
     let name = family(upstream_model);
