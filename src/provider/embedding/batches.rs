@@ -5,6 +5,7 @@ use super::shared::Shared;
 use super::{EmbeddingCredentials, Input, TAG, exchange};
 use crate::gateway::embeddings::{self, Reply};
 use crate::gateway::{Error, ErrorKind};
+use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{Context, InvokeError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -13,8 +14,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// The host reads lines of at most 5 MiB; this much of one is left for vectors beside everything around them.
-const MAX_RESULT: usize = 5 * 1024 * 1024 - 64 * 1024;
+/// How much of the host's longest line is left for vectors beside everything around them.
+const MAX_RESULT: usize = LINE_LIMIT - 64 * 1024;
 
 /// How often a batch answered 429 goes again when `retries` is not set.
 const RATE_LIMIT_RETRIES: u32 = 3;
@@ -146,7 +147,7 @@ impl<'a> Batches<'a> {
         let mut call = self.requests.call(inputs)?;
         let _place = self.shared.place(self.deadline).await?;
         call.total_timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
-        let body = exchange(self.cx, self.shared.route(), &call).await?;
+        let body = exchange(self.cx, &self.credentials.common, &self.credentials.upstream_model, call).await?;
         embeddings::decode(&body, expected)
     }
 

@@ -42,10 +42,9 @@ pub async fn invoke_multimodal(
 pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, InvokeError> {
     let check = async {
         let credentials = EmbeddingCredentials::read(cx, &model.model, &model.credentials)?;
-        cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
-        let mut call = Requests::new(cx, &credentials).check("ping")?;
+            let mut call = Requests::new(cx, &credentials).check("ping")?;
         call.total_timeout = Some(VALIDATION_TIMEOUT);
-        let body = exchange(cx, &credentials.common.route, &call).await?;
+        let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
         embeddings::decode(&body, 1)?;
         Ok(())
     };
@@ -63,7 +62,6 @@ async fn run(
     model: String,
     inputs: &[Input<'_>],
 ) -> Result<EmbeddingResult, InvokeError> {
-    cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
     let vectors = Batches::new(cx, credentials, inputs).run().await?;
     let estimated = vectors.tokens.is_none() && !inputs.is_empty();
     let tokens = match vectors.tokens {

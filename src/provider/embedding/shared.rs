@@ -1,7 +1,7 @@
 //! What the calls of this process share about a route: how many requests may be under way, and what was learned.
 
 use super::EmbeddingCredentials;
-use crate::gateway::{Error, Route};
+use crate::gateway::Error;
 use std::time::Instant;
 
 pub(super) struct Shared<'a> {
@@ -11,10 +11,6 @@ pub(super) struct Shared<'a> {
 impl<'a> Shared<'a> {
     pub(super) fn new(credentials: &'a EmbeddingCredentials) -> Self {
         Self { credentials }
-    }
-
-    pub(super) fn route(&self) -> &Route {
-        &self.credentials.common.route
     }
 
     pub(super) fn batch_size(&self) -> usize {

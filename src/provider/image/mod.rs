@@ -31,7 +31,6 @@ pub async fn invoke(
     request: LlmRequest,
     out: LlmOutput,
 ) -> Result<(), InvokeError> {
-    cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
     let parameters = ImageParameters::read(&request)?;
     let prompt = ImagePrompt::read(&request.prompt_messages, credentials.common.options.image_system_prompt)?;
     let made = match credentials.protocol {
@@ -53,7 +52,7 @@ async fn dashscope(
     let prompt = dashscope::Prompt { text: &prompt.text, pictures: &pictures };
     let call =
         dashscope::generation(&credentials.upstream_model, Some(&prompt), Some(&parameters.for_dashscope(editing)))?;
-    let body = exchange(cx, &credentials.common.route, &call).await?;
+    let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
     Ok(Answer::of(dashscope::decode(&body)?))
 }
 
@@ -64,7 +63,7 @@ async fn openai(
     parameters: &ImageParameters,
 ) -> Result<Answer, InvokeError> {
     let call = openai_call(&credentials.upstream_model, prompt, parameters)?;
-    let body = exchange(cx, &credentials.common.route, &call).await?;
+    let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
     let reply = images::decode(&body)?;
     cx.record(|record| {
         record.prompt_tokens = Some(reply.input_tokens);

@@ -10,13 +10,14 @@ use crate::gateway::dashscope::Status;
 use crate::provider::credentials::{ImageCredentials, ImageProtocol};
 use crate::provider::errors::{TAG, refused};
 use crate::runtime::entities::{CheckPollingRequest, ContentPart, LlmRequest, PollingAnswer};
+use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{Context, InvokeError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An answer by content that is larger does not fit into one line of the host (5 MiB) with everything around it.
-const MAX_CONTENT: usize = 5 * 1024 * 1024 - 64 * 1024;
+/// How much of the host's longest line is left for pictures beside everything around them.
+const MAX_CONTENT: usize = LINE_LIMIT - 64 * 1024;
 
 /// What is known between two questions. Numbers come back as floats: Dify's daemon passes the state through them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,6 @@ async fn start(
     credentials: &ImageCredentials,
     request: &LlmRequest,
 ) -> Result<PollingAnswer, InvokeError> {
-    cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
     if credentials.protocol != ImageProtocol::DashScopeAsync {
         return Err(refused("image_model_protocol", "is not dashscope_async: only its tasks can be polled"));
     }
@@ -71,7 +71,6 @@ async fn check(
     credentials: &ImageCredentials,
     request: CheckPollingRequest,
 ) -> Result<PollingAnswer, InvokeError> {
-    cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
     let state: State = serde_json::from_value(Value::Object(request.plugin_state))
         .map_err(|error| refused("plugin_state", format!("is not a state of this plugin: {error}")))?;
     let status = match task::ask(cx, credentials, &state.task_id).await {

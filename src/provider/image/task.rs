@@ -71,7 +71,7 @@ pub(super) async fn submit(
     let pictures = prompt.pictures();
     let prompt = Prompt { text: &prompt.text, pictures: &pictures };
     let call = dashscope::submission(&credentials.upstream_model, Some(&prompt), &parameters.for_task())?;
-    let task = Task::decode(&exchange(cx, &credentials.common.route, &call).await?)?;
+    let task = Task::decode(&exchange(cx, &credentials.common, &credentials.upstream_model, call).await?)?;
     if task.id.is_empty() {
         return Err(Error::new(ErrorKind::Decode, "the task was submitted, but the answer does not name it"));
     }
@@ -82,7 +82,7 @@ pub(super) async fn submit(
 pub(super) async fn ask(cx: &Context, credentials: &ImageCredentials, id: &str) -> Result<Status, Error> {
     let mut call = dashscope::check(id)?;
     call.total_timeout = Some(QUESTION_TIMEOUT);
-    Ok(Task::decode(&exchange(cx, &credentials.common.route, &call).await?)?.status)
+    Ok(Task::decode(&exchange(cx, &credentials.common, &credentials.upstream_model, call).await?)?.status)
 }
 
 /// The pictures of a task that is done, nothing of one that is not, or why there will be none.

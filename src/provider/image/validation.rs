@@ -31,11 +31,10 @@ const NOT_ABOUT_THE_INPUT: [&str; 16] = [
 /// Asks for a picture without saying of what: nothing is made, and how that is refused tells whether address,
 /// credential and model are right.
 pub async fn validate(cx: &Context, credentials: &ImageCredentials) -> Result<(), InvokeError> {
-    cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
     let answer = async {
         let mut call = request_without_prompt(credentials)?;
         call.total_timeout = Some(VALIDATION_TIMEOUT);
-        exchange(cx, &credentials.common.route, &call).await
+        exchange(cx, &credentials.common, &credentials.upstream_model, call).await
     };
     match answer.await {
         Ok(_) => Ok(()),

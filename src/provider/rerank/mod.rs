@@ -110,8 +110,7 @@ impl Task<'_> {
         credentials: &RerankCredentials,
         timeout: Option<Duration>,
     ) -> Result<Vec<RerankDocument>, InvokeError> {
-        cx.record(|record| record.upstream_model = Some(credentials.upstream_model.clone()));
-        if self.documents.is_empty() {
+            if self.documents.is_empty() {
             return Ok(Vec::new());
         }
         let (form, other) = forms(credentials);
@@ -158,7 +157,7 @@ impl Task<'_> {
         };
         let mut call = Call::post_json(form.path(), rerank::encode(form, &request)?);
         call.total_timeout = timeout;
-        let body = exchange(cx, &credentials.common.route, &call).await?;
+        let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
         rerank::decode(&body, self.documents.len())
     }
 
