@@ -1,0 +1,236 @@
+//! The batches of one call: cut, sent side by side, put back in order.
+
+use super::request::Requests;
+use super::shared::Shared;
+use super::{EmbeddingCredentials, Input, TAG, exchange};
+use crate::gateway::embeddings::{self, Reply};
+use crate::gateway::{Error, ErrorKind};
+use crate::runtime::protocol::outbound::LINE_LIMIT;
+use crate::runtime::{Context, InvokeError};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// How much of the host's longest line is left for vectors beside everything around them.
+const MAX_RESULT: usize = LINE_LIMIT - 64 * 1024;
+
+/// How often a batch answered 429 goes again when `retries` is not set.
+const RATE_LIMIT_RETRIES: u32 = 3;
+
+/// How long to wait after a 429 that does not say; doubled each time.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Characters of a refused text that are shown to find it by.
+const SHOWN: usize = 40;
+
+/// All vectors of a call.
+#[derive(Debug)]
+pub(super) struct Vectors {
+    /// One per input, in order.
+    pub(super) embeddings: Vec<Box<RawValue>>,
+    /// What the upstream counted; nothing if it left a batch uncounted.
+    pub(super) tokens: Option<u64>,
+}
+
+/// One call's work.
+pub(super) struct Batches<'a> {
+    cx: &'a Context,
+    credentials: &'a EmbeddingCredentials,
+    inputs: &'a [Input<'a>],
+    requests: Requests<'a>,
+    shared: Shared<'a>,
+    deadline: Instant,
+}
+
+/// What became of one batch.
+struct Outcome {
+    range: Range<usize>,
+    reply: Result<Reply, Error>,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(cx: &'a Context, credentials: &'a EmbeddingCredentials, inputs: &'a [Input<'a>]) -> Self {
+        Self {
+            cx,
+            credentials,
+            inputs,
+            requests: Requests::new(cx, credentials),
+            shared: Shared::new(credentials),
+            deadline: cx.started + credentials.common.options.transport.total_timeout,
+        }
+    }
+
+    /// Sends everything. The first batch that fails for good fails the call; dropping the others closes their
+    /// connections.
+    pub(super) async fn run(&self) -> Result<Vectors, InvokeError> {
+        let mut waiting: VecDeque<Range<usize>> = VecDeque::new();
+        waiting.push_back(0..self.inputs.len());
+        let mut flying = FuturesUnordered::new();
+        let mut places: Vec<Option<Box<RawValue>>> = vec![None; self.inputs.len()];
+        let mut size = Size::default();
+        let mut tokens = Some(0_u64);
+        loop {
+            while flying.len() < self.credentials.common.options.concurrency.max(1)
+                && let Some(range) = self.next_batch(&mut waiting)
+            {
+                flying.push(self.send(range));
+            }
+            let Some(Outcome { range, reply }) = flying.next().await else { break };
+            match reply {
+                Ok(reply) => {
+                    size.add(&reply.vectors);
+                    size.check()?;
+                    tokens = tokens.zip(reply.tokens).map(|(sum, more)| sum.saturating_add(more));
+                    for (place, vector) in places.iter_mut().skip(range.start).zip(reply.vectors) {
+                        *place = Some(vector);
+                    }
+                }
+                Err(error) if range.len() > 1 && embeddings::is_batch_too_large(&error) => {
+                    let half = range.len().div_ceil(2);
+                    tracing::info!(
+                        model = self.credentials.upstream_model,
+                        from = range.len(),
+                        to = half,
+                        "embedding: batch size halved"
+                    );
+                    self.shared.learn_batch_size(half);
+                    self.cx.record(|record| record.retries = record.retries.saturating_add(1));
+                    waiting.push_front(range);
+                }
+                Err(error) => return Err(self.explain(error, range).into()),
+            }
+        }
+        // Every batch fills its places: its reply held exactly as many vectors.
+        Ok(Vectors { embeddings: places.into_iter().flatten().collect(), tokens })
+    }
+
+    /// Cuts the next batch off what is waiting, as large as the model is known to take.
+    fn next_batch(&self, waiting: &mut VecDeque<Range<usize>>) -> Option<Range<usize>> {
+        let mut range = waiting.pop_front().filter(|range| !range.is_empty())?;
+        let most = self.shared.batch_size().min(self.requests.most_inputs()).max(1);
+        if range.len() > most {
+            let rest = range.start + most..range.end;
+            range.end = rest.start;
+            waiting.push_front(rest);
+        }
+        Some(range)
+    }
+
+    /// Sends one batch, again after a 429, within the time the call has.
+    async fn send(&self, range: Range<usize>) -> Outcome {
+        let options = &self.credentials.common.options;
+        let retries = if options.retries_set { options.transport.retries } else { RATE_LIMIT_RETRIES };
+        let mut attempt = 0;
+        let reply = loop {
+            let error = match self.attempt(range.clone()).await {
+                Ok(reply) => break Ok(reply),
+                Err(error) => error,
+            };
+            let wait = error.retry_after.unwrap_or(BACK_OFF * 2_u32.saturating_pow(attempt));
+            let in_time = Instant::now() + wait < self.deadline;
+            if !may_pass(&error) || attempt >= retries || !in_time {
+                break Err(error);
+            }
+            attempt += 1;
+            self.cx.record(|record| record.retries = record.retries.saturating_add(1));
+            tokio::time::sleep(wait).await;
+        };
+        Outcome { range, reply }
+    }
+
+    async fn attempt(&self, range: Range<usize>) -> Result<Reply, Error> {
+        let expected = range.len();
+        let inputs = self.inputs.get(range).unwrap_or_default();
+        let mut call = self.requests.call(inputs)?;
+        let _place = self.shared.place(self.deadline).await?;
+        call.total_timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
+        let body = exchange(self.cx, &self.credentials.common, &self.credentials.upstream_model, call).await?;
+        embeddings::decode(&body, expected)
+    }
+
+    /// The error of a batch, naming the text that is likely meant when one is too long.
+    fn explain(&self, mut error: Error, range: Range<usize>) -> Error {
+        if !embeddings::is_text_too_long(&error) {
+            return error;
+        }
+        let texts = range.clone().zip(self.inputs.get(range).unwrap_or_default());
+        let longest = texts
+            .filter_map(|(position, input)| match input {
+                Input::Text(text) => Some((position, text, text.chars().count())),
+                Input::Picture(_) => None,
+            })
+            .max_by_key(|(_, _, characters)| *characters);
+        if let Some((position, text, characters)) = longest {
+            let start: String = text.chars().take(SHOWN).collect();
+            error.advice = Some(format!(
+                "The longest text of this request is number {} with {characters} characters, beginning \"{}\". Use \
+                 shorter chunks, or set context_size to have longer texts cut",
+                position + 1,
+                start.escape_debug()
+            ));
+        }
+        error
+    }
+}
+
+/// Whether a batch may be accepted a moment later as it is. An account without money stays without.
+fn may_pass(error: &Error) -> bool {
+    error.kind == ErrorKind::RateLimited && error.code.as_deref() != Some("insufficient_quota")
+}
+
+/// How large the result has become.
+#[derive(Debug, Default)]
+struct Size {
+    bytes: usize,
+    vectors: usize,
+}
+
+impl Size {
+    fn add(&mut self, vectors: &[Box<RawValue>]) {
+        self.vectors += vectors.len();
+        // With the comma after it.
+        self.bytes += vectors.iter().map(|vector| vector.get().len() + 1).sum::<usize>();
+    }
+
+    /// An error that names the largest batch whose vectors fit.
+    fn check(&self) -> Result<(), InvokeError> {
+        if self.bytes <= MAX_RESULT {
+            return Ok(());
+        }
+        let fits = (MAX_RESULT / self.bytes.div_ceil(self.vectors.max(1)).max(1)).max(1);
+        Err(InvokeError::bad_request(format!(
+            "{TAG}the vectors of this call are larger than the 5 MiB that Dify takes in one message. Set max_chunks to \
+             {fits} or less in the model's settings."
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_over_the_host_s_limit_names_the_batch_size_that_fits() {
+        let vector = RawValue::from_string(format!("[{}1]", "0.12345678,".repeat(4096))).unwrap();
+        let mut size = Size::default();
+        size.add(&vec![vector.clone(); 100]);
+        assert_eq!(size.check(), Ok(()));
+        size.add(&vec![vector.clone(); 20]);
+        let error = size.check().unwrap_err();
+        assert!(error.message.contains("Set max_chunks to 114 or less"), "{}", error.message);
+        let mut fitting = Size::default();
+        fitting.add(&vec![vector; 114]);
+        assert_eq!(fitting.check(), Ok(()));
+    }
+
+    #[test]
+    fn an_account_without_money_is_not_asked_again() {
+        let mut error = Error::new(ErrorKind::RateLimited, "You exceeded your current quota");
+        assert!(may_pass(&error));
+        error.code = Some("insufficient_quota".to_owned());
+        assert!(!may_pass(&error));
+    }
+}
