@@ -7,8 +7,7 @@
 
 use higress_dify_plugin::runtime::declaration::{Declaration, Sources};
 use higress_dify_plugin::runtime::entities::{
-    Content, ContentPart, Credentials, I18n, LlmRequest, LlmTokensRequest, ModelRef, ModelSchema,
-    PromptMessage,
+    Content, ContentPart, Credentials, I18n, LlmRequest, LlmTokensRequest, ModelRef, ModelSchema, PromptMessage,
 };
 use higress_dify_plugin::runtime::pricing::llm_usage;
 use higress_dify_plugin::runtime::{Context, InvokeError, LlmOutput, Provider, Settings, run};
