@@ -1,0 +1,190 @@
+//! Tasks: submitted, then asked for until they are done.
+
+use super::super::images::{Generated, Picture};
+use super::super::{Accept, Call, Error, ErrorKind, json};
+use super::generation::{self, Choice, Parameters, Prompt, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+const TEXT_TO_IMAGE: &str = "/api/v1/services/aigc/text2image/image-synthesis";
+const IMAGE_TO_IMAGE: &str = "/api/v1/services/aigc/image2image/image-synthesis";
+/// Where the models go that take messages for tasks too.
+const MESSAGES: &str = "/api/v1/services/aigc/image-generation/generation";
+const TASKS: &str = "/api/v1/tasks/";
+
+/// Models that take messages for tasks too.
+const TAKES_MESSAGES: [&str; 2] = ["wan2.6", "wan2.7"];
+
+/// What the upstream says about a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its name; empty if the upstream did not repeat it.
+    pub id: String,
+    /// How far it is.
+    pub status: Status,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Waiting or being worked on.
+    Running,
+    /// Done, with at least one picture.
+    Succeeded(Vec<Generated>),
+    /// Failed for good: the upstream's code and words.
+    Failed(String),
+    /// Somebody stopped it.
+    Canceled,
+    /// The upstream has no such task; it forgets them after a day.
+    Unknown,
+}
+
+/// The call that submits a task. Without a prompt it is well formed but asks for nothing.
+pub fn submission(model: &str, prompt: Option<&Prompt<'_>>, parameters: &Parameters) -> Result<Call, Error> {
+    let mut call = if TAKES_MESSAGES.iter().any(|family| model.starts_with(family)) {
+        let mut call = generation::generation(model, prompt, Some(parameters))?;
+        MESSAGES.clone_into(&mut call.path);
+        call
+    } else {
+        let path =
+            if prompt.is_some_and(|prompt| !prompt.pictures.is_empty()) { IMAGE_TO_IMAGE } else { TEXT_TO_IMAGE };
+        // These APIs want it beside the prompt.
+        let negative_prompt = parameters.negative_prompt.as_deref();
+        let parameters = Parameters { negative_prompt: None, ..parameters.clone() };
+        let input = prompt.map(|prompt| Input::new(model, prompt, negative_prompt)).unwrap_or_default();
+        Call::post_json(path, json::body(&Synthesis { model, input, parameters: &parameters })?)
+    };
+    call.headers.insert(HeaderName::from_static("x-dashscope-async"), HeaderValue::from_static("enable"));
+    Ok(call)
+}
+
+/// The call that asks for a task.
+pub fn check(id: &str) -> Result<Call, Error> {
+    // An id is a UUID. Anything that would change the path is no id.
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
+        return Err(Error::new(ErrorKind::Config, "this is not the id of a task"));
+    }
+    Ok(Call {
+        method: Method::GET,
+        path: format!("{TASKS}{id}"),
+        accept: Accept::Any,
+        content_type: None,
+        headers: HeaderMap::new(),
+        body: None,
+        total_timeout: None,
+    })
+}
+
+#[derive(Serialize)]
+struct Synthesis<'a> {
+    model: &'a str,
+    input: Input<'a>,
+    parameters: &'a Parameters,
+}
+
+#[derive(Default, Serialize)]
+struct Input<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    negative_prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_image_url: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Input<'a> {
+    fn new(model: &str, prompt: &Prompt<'a>, negative_prompt: Option<&'a str>) -> Self {
+        let input = Self { prompt: Some(prompt.text), negative_prompt, ..Self::default() };
+        match prompt.pictures {
+            // wanx2.1-imageedit: one picture, and the word for "change it as described".
+            [picture, ..] if model.contains("imageedit") => {
+                Self { function: Some("description_edit"), base_image_url: Some(picture.url()), ..input }
+            }
+            pictures => Self { images: pictures.iter().map(Picture::url).collect(), ..input },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    output: Option<Output>,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    #[serde(default)]
+    task_id: String,
+    task_status: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+    results: Option<Vec<Outcome>>,
+    choices: Option<Vec<Choice>>,
+}
+
+/// One picture of a task, or why it was not made.
+#[derive(Deserialize)]
+struct Outcome {
+    url: Option<String>,
+    b64_image: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+impl Task {
+    /// Reads the reply to a submission or a check.
+    pub fn decode(body: &[u8]) -> Result<Self, Error> {
+        let reply: Reply = serde_json::from_slice(body)
+            .map_err(|error| json::not_promised(format!("the answer is not a task's state: {error}")))?;
+        let output = reply.output.ok_or_else(|| json::not_promised("the answer holds no `output` with a task"))?;
+        let status = output.task_status.as_deref().unwrap_or_default();
+        let status = match status {
+            "PENDING" | "RUNNING" | "SUSPENDED" => Status::Running,
+            "SUCCEEDED" => output.outcome()?,
+            "FAILED" => Status::Failed(output.reason()),
+            "CANCELED" | "CANCELLED" => Status::Canceled,
+            "UNKNOWN" => Status::Unknown,
+            other => {
+                return Err(json::not_promised(format!("the answer holds no task status known here: \"{other}\"")));
+            }
+        };
+        Ok(Self { id: output.task_id.clone(), status })
+    }
+}
+
+impl Output {
+    fn outcome(&self) -> Result<Status, Error> {
+        let mut pictures = Vec::new();
+        for result in self.results.iter().flatten() {
+            if let Some(url) = result.url.as_ref().filter(|url| !url.is_empty()) {
+                pictures.push(Generated::from_url(url.clone()));
+            } else if let Some(data) = result.b64_image.as_ref().filter(|data| !data.is_empty()) {
+                pictures.push(Generated::from_base64(data.clone()));
+            }
+        }
+        pictures.extend(generation::pictures(self.choices.as_deref().unwrap_or_default()));
+        if !pictures.is_empty() {
+            return Ok(Status::Succeeded(pictures));
+        }
+        match self.results.iter().flatten().find(|result| result.code.is_some() || result.message.is_some()) {
+            Some(result) => Ok(Status::Failed(reason(result.code.as_deref(), result.message.as_deref()))),
+            None => Err(json::not_promised("the task succeeded, but its answer holds no picture")),
+        }
+    }
+
+    fn reason(&self) -> String {
+        reason(self.code.as_deref(), self.message.as_deref())
+    }
+}
+
+fn reason(code: Option<&str>, message: Option<&str>) -> String {
+    match (code, message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(text), None) | (None, Some(text)) => text.to_owned(),
+        (None, None) => "the upstream gives no reason".to_owned(),
+    }
+}

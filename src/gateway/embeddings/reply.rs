@@ -1,0 +1,106 @@
+//! Replies of the embedding APIs: one vector per input, in the order of the inputs.
+
+use super::super::{Error, json};
+use super::vector;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The vectors of one batch.
+#[derive(Debug)]
+pub struct Reply {
+    /// In the order of the request.
+    pub vectors: Vec<Box<RawValue>>,
+    /// What the upstream counted, if it did.
+    pub usage: Option<Usage>,
+}
+
+/// Tokens of an embedding request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens read.
+    pub tokens: u64,
+    /// Tokens in all.
+    pub total_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    data: Option<Vec<Entry<'a>>>,
+    #[serde(borrow)]
+    output: Option<Output<'a>>,
+    usage: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Output<'a> {
+    #[serde(borrow)]
+    embeddings: Option<Vec<Entry<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(alias = "text_index")]
+    index: Option<u64>,
+    #[serde(borrow)]
+    embedding: Option<&'a RawValue>,
+}
+
+/// Reads the reply to a request for `expected` vectors: `OpenAI`'s `data` or `DashScope`'s `output.embeddings`,
+/// whichever came. Every input has exactly one vector, or the reply is refused. Entries go where their `index` says;
+/// where no entry has one, they are in the order of the request.
+pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
+    let wire: Wire<'_> = serde_json::from_slice(body)
+        .map_err(|error| json::not_promised(format!("the answer is not an embedding reply: {error}")))?;
+    let entries = wire
+        .data
+        .or_else(|| wire.output.and_then(|output| output.embeddings))
+        .ok_or_else(|| json::not_promised("the answer holds no vectors: neither `data` nor `output.embeddings`"))?;
+    if entries.len() != expected {
+        return Err(json::not_promised(format!(
+            "{expected} texts were sent in one request, but {} vectors came back",
+            entries.len()
+        )));
+    }
+    Ok(Reply { vectors: in_order(&entries)?, usage: wire.usage.as_ref().and_then(usage) })
+}
+
+fn in_order(entries: &[Entry<'_>]) -> Result<Vec<Box<RawValue>>, Error> {
+    let unnumbered = entries.iter().all(|entry| entry.index.is_none());
+    let mut places: Vec<Option<Box<RawValue>>> = entries.iter().map(|_| None).collect();
+    for (position, entry) in entries.iter().enumerate() {
+        let index = match entry.index {
+            Some(index) => usize::try_from(index).unwrap_or(usize::MAX),
+            None if unnumbered => position,
+            None => return Err(json::not_promised(format!("vector {position} of the answer has no index"))),
+        };
+        let place = places.get_mut(index).ok_or_else(|| {
+            json::not_promised(format!(
+                "the answer holds a vector with index {index}, but only {} texts were sent",
+                entries.len()
+            ))
+        })?;
+        let embedding = entry
+            .embedding
+            .ok_or_else(|| json::not_promised(format!("the answer holds no vector for index {index}")))?;
+        let vector = vector::read(embedding)
+            .map_err(|flaw| json::not_promised(format!("the vector with index {index} cannot be used: {flaw}")))?;
+        if place.replace(vector).is_some() {
+            return Err(json::not_promised(format!("the answer holds two vectors with index {index}")));
+        }
+    }
+    // As many entries as places and no place twice: every place is taken.
+    Ok(places.into_iter().flatten().collect())
+}
+
+fn usage(usage: &Value) -> Option<Usage> {
+    let total = json::count(usage, "total_tokens");
+    let read = json::count(usage, "prompt_tokens").or_else(|| {
+        // DashScope counts the tokens of pictures beside those of texts in its older multimodal models.
+        let pictures = if total.is_none() { json::count(usage, "image_tokens").unwrap_or(0) } else { 0 };
+        json::count(usage, "input_tokens").map(|texts| texts.saturating_add(pictures))
+    });
+    let tokens = read.or(total)?;
+    Some(Usage { tokens, total_tokens: total.unwrap_or(tokens) })
+}

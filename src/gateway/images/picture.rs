@@ -1,0 +1,110 @@
+//! One picture.
+
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A picture for a request: an address, a `data:` URL, or plain standard base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture<'a>(pub &'a str);
+
+impl<'a> Picture<'a> {
+    /// As a URL: base64 becomes a `data:` URL whose media type is read off the first bytes.
+    pub fn url(&self) -> Cow<'a, str> {
+        if self.is_remote() || self.0.starts_with("data:") {
+            Cow::Borrowed(self.0)
+        } else {
+            Cow::Owned(format!("data:{};base64,{}", media_type(self.0), self.0))
+        }
+    }
+
+    /// Whether only its address is known.
+    pub fn is_remote(&self) -> bool {
+        self.0.starts_with("http://") || self.0.starts_with("https://") || self.0.starts_with("oss://")
+    }
+
+    /// Its content in base64, unless only its address is known.
+    pub fn base64(&self) -> Option<&'a str> {
+        if self.is_remote() {
+            None
+        } else if self.0.starts_with("data:") {
+            self.0.split_once(";base64,").map(|(_, content)| content)
+        } else {
+            Some(self.0)
+        }
+    }
+}
+
+/// The media type of a picture by the base64 of its first bytes; PNG where they say nothing.
+pub(super) fn media_type(base64: &str) -> &'static str {
+    match base64 {
+        _ if base64.starts_with("/9j/") => "image/jpeg",
+        _ if base64.starts_with("R0lGOD") => "image/gif",
+        _ if base64.starts_with("UklGR") => "image/webp",
+        _ if base64.starts_with("Qk") => "image/bmp",
+        _ => "image/png",
+    }
+}
+
+/// A part of a chat message as `OpenAI` writes it; vLLM takes it in embeddings and rerank as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OpenAiPart<'a> {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: &'a str,
+    },
+    /// A picture.
+    ImageUrl {
+        /// Where it is.
+        image_url: ImageUrl<'a>,
+    },
+}
+
+/// The object around a picture's URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageUrl<'a> {
+    url: Cow<'a, str>,
+}
+
+impl<'a> OpenAiPart<'a> {
+    /// A part that is plain text.
+    pub const fn text(text: &'a str) -> Self {
+        Self::Text { text }
+    }
+
+    /// A part that is a picture.
+    pub fn picture(picture: &Picture<'a>) -> Self {
+        Self::ImageUrl { image_url: ImageUrl { url: picture.url() } }
+    }
+}
+
+/// A picture a model has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Generated {
+    /// Where it can be fetched, usually for a day.
+    Url(String),
+    /// Its content in standard base64.
+    Base64 {
+        /// The content.
+        data: String,
+        /// For example `image/png`.
+        media_type: &'static str,
+    },
+}
+
+impl Generated {
+    /// From what an API calls a URL: a `data:` URL is content, anything else an address.
+    pub(in crate::gateway) fn from_url(url: String) -> Self {
+        match url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+            Some((_, data)) => Self::from_base64(data.to_owned()),
+            None => Self::Url(url),
+        }
+    }
+
+    /// From content in base64.
+    pub(in crate::gateway) fn from_base64(data: String) -> Self {
+        let media_type = media_type(&data);
+        Self::Base64 { data, media_type }
+    }
+}
