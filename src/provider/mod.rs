@@ -6,6 +6,7 @@ pub mod credentials;
 mod declaration;
 pub mod errors;
 pub mod headers;
+pub mod llm;
 pub mod options;
 pub mod schema;
 pub use declaration::declaration;

@@ -58,9 +58,10 @@ fn bare_base64(media: &Media) -> Result<&str, InvokeError> {
     let inline = |text: &'_ str| text.starts_with("data:");
     let text = if media.url.is_empty() { media.base64_data.as_str() } else { media.url.as_str() };
     if inline(text) {
-        return text.split_once(";base64,").map(|(_, data)| data).ok_or_else(|| {
-            unsendable(media, "is a data URI without base64")
-        });
+        return text
+            .split_once(";base64,")
+            .map(|(_, data)| data)
+            .ok_or_else(|| unsendable(media, "is a data URI without base64"));
     }
     if media.base64_data.is_empty() {
         return Err(unsendable(

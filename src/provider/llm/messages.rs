@@ -37,7 +37,10 @@ pub(super) fn convert(messages: &[PromptMessage], dialect: Dialect) -> Result<Ve
 }
 
 fn plain<'a>(role: &'static str, message: &'a PromptMessage, dialect: Dialect) -> Result<Message<'a>, InvokeError> {
-    Ok(Message { name: filled(message.name.as_ref()), ..Message::new(role, content(&message.content, dialect.format)?) })
+    Ok(Message {
+        name: filled(message.name.as_ref()),
+        ..Message::new(role, content(&message.content, dialect.format)?)
+    })
 }
 
 fn filled(text: Option<&String>) -> Option<&str> {
@@ -179,7 +182,8 @@ fn tool<'a>(
         }
         ToolMode::None => {
             let name = filled(message.name.as_ref()).or_else(called);
-            let heading = name.map_or_else(|| "Result of a tool:".to_owned(), |name| format!("Result of the tool {name}:"));
+            let heading =
+                name.map_or_else(|| "Result of a tool:".to_owned(), |name| format!("Result of the tool {name}:"));
             let content = match content {
                 MessageContent::Text(text) => MessageContent::Text(Cow::Owned(format!("{heading}\n{text}"))),
                 MessageContent::Parts(mut parts) => {

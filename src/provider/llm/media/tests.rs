@@ -23,7 +23,8 @@ const BOTH: [MultimodalFormat; 2] = [MultimodalFormat::OpenAi, MultimodalFormat:
 fn pictures_films_and_documents_have_parts_of_their_own_in_both_dialects() {
     for format in BOTH {
         let image = Media { mime_type: "image/png".to_owned(), detail: ImageDetail::High, ..media(MediaKind::Image) };
-        let expected = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD", "detail": "high"}});
+        let expected =
+            json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD", "detail": "high"}});
         assert_eq!(sent(&image, format), expected);
         let video = Media { url: "http://x/v.mp4".to_owned(), ..media(MediaKind::Video) };
         assert_eq!(sent(&video, format), json!({"type": "video_url", "video_url": {"url": "http://x/v.mp4"}}));
@@ -32,7 +33,8 @@ fn pictures_films_and_documents_have_parts_of_their_own_in_both_dialects() {
             filename: "f.pdf".to_owned(),
             ..media(MediaKind::Document)
         };
-        let expected = json!({"type": "file", "file": {"file_data": "data:application/pdf;base64,QUJD", "filename": "f.pdf"}});
+        let expected =
+            json!({"type": "file", "file": {"file_data": "data:application/pdf;base64,QUJD", "filename": "f.pdf"}});
         assert_eq!(sent(&document, format), expected);
     }
 }

@@ -42,7 +42,11 @@ fn tool_round() -> Vec<PromptMessage> {
             tool_calls: vec![call("a", "get_weather", r#"{"city":"Paris"}"#), call("b", "get_time", "")],
             ..says(Role::Assistant, "<think>\nNeed it.\n</think>\n\nLooking.")
         },
-        PromptMessage { tool_call_id: Some("a".to_owned()), name: Some("get_weather".to_owned()), ..says(Role::Tool, "18°C") },
+        PromptMessage {
+            tool_call_id: Some("a".to_owned()),
+            name: Some("get_weather".to_owned()),
+            ..says(Role::Tool, "18°C")
+        },
         PromptMessage { tool_call_id: Some("b".to_owned()), ..says(Role::Tool, "noon") },
     ]
 }
