@@ -254,7 +254,8 @@ mod tests {
     #[test]
     fn watching_tells_whether_thinking_is_open() {
         let mut tags = LeadingThink::new(false);
-        for (piece, inside) in [(" <th", false), ("ink>a", true), ("b</think", true), (">c", false), ("<think>", false)] {
+        for (piece, inside) in [(" <th", false), ("ink>a", true), ("b</think", true), (">c", false), ("<think>", false)]
+        {
             assert_eq!(tags.pass(Cow::Borrowed(piece)), piece);
             assert_eq!(tags.is_inside(), inside, "{piece}");
         }

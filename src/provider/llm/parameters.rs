@@ -32,7 +32,9 @@ impl Parameters {
         };
         let count = |name: &str, value: Option<Value>| match value {
             None => Ok(None),
-            Some(value) => value.as_u64().map(Some).ok_or_else(|| refused(name, "must be a whole number of at least 0")),
+            Some(value) => {
+                value.as_u64().map(Some).ok_or_else(|| refused(name, "must be a whole number of at least 0"))
+            }
         };
         Ok(Self {
             max_tokens: count("max_tokens", take("max_tokens"))?,

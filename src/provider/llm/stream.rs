@@ -2,12 +2,11 @@
 
 use super::guardrail::GuardAnswer;
 use super::leading_think::LeadingThink;
-use super::reply::ReplyMeta;
 use super::stop::StopFilter;
 use super::tool_calls::ToolCalls;
 use super::usage::{Transcript, latest};
 use crate::gateway::chat::{self, ChatChunk, Choice, Content, Delta, Usage};
-use crate::gateway::{Error, ErrorKind, Event};
+use crate::gateway::{Error, ErrorKind, Event, ReplyMeta};
 use crate::provider::options::Guardrail;
 use crate::runtime::code_block::CodeBlockFilter;
 use crate::runtime::entities::ToolCall;
@@ -129,6 +128,11 @@ impl StreamState {
         self.began || self.guard.is_some() || !self.tools.is_empty() || self.finish_reason.is_some()
     }
 
+    /// Whether a choice came, even an empty one: the upstream is writing.
+    pub fn has_choices(&self) -> bool {
+        self.in_pieces
+    }
+
     /// Whether the upstream said why the answer ended: what breaks off behind that is complete.
     pub fn is_finished(&self) -> bool {
         self.finish_reason.is_some()
@@ -175,9 +179,10 @@ impl StreamState {
 
     /// Reads the whole of a suspicious event again. What turns out to be no error is foreign, and skipped.
     fn look_for_error(&self, event: &Event, data: &str, named: bool, meta: &ReplyMeta) -> Result<(), Error> {
-        let status = event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
+        let status =
+            event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
         let value: Value = serde_json::from_str(data).unwrap_or_default();
-        match super::reply::in_answer(&value, status, meta) {
+        match Error::in_answer(&value, status, meta) {
             Some(error) => Err(error),
             None if named => Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
             None => Ok(()),

@@ -31,11 +31,16 @@ impl Structured {
         let schema = parameters.json_schema.as_ref().filter(|schema| !is_blank(schema)).or(schema);
         let asked = match (parameters.response_format.as_deref(), schema) {
             (Some("json_schema"), None) => {
-                return Err(refused("json_schema", "is missing, and response_format is json_schema: give a JSON Schema"));
+                return Err(refused(
+                    "json_schema",
+                    "is missing, and response_format is json_schema: give a JSON Schema",
+                ));
             }
             (None | Some("json_schema"), Some(schema)) => json_schema(schema)?,
             (None, None) => return Ok(Self::default()),
-            (Some(format), _) => return Ok(Self { response_format: Some(json!({"type": format})), wants_object: false }),
+            (Some(format), _) => {
+                return Ok(Self { response_format: Some(json!({"type": format})), wants_object: false });
+            }
         };
         Ok(Self { response_format: supported.then_some(asked), wants_object: true })
     }
@@ -83,7 +88,9 @@ fn json_schema(given: &Value) -> Result<Value, InvokeError> {
 
 /// Whether an object is a JSON Schema itself, which may happen to have a field named `schema`.
 fn describes_values(object: &Map<String, Value>) -> bool {
-    ["type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "$schema"].iter().any(|key| object.contains_key(*key))
+    ["type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "$schema"]
+        .iter()
+        .any(|key| object.contains_key(*key))
 }
 
 /// A name with letters, digits, `_` and `-` only, as OpenAI's API wants it.

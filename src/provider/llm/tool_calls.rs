@@ -94,13 +94,7 @@ impl ToolCalls {
         (!begins).then_some(at)
     }
 
-    fn add(
-        &mut self,
-        at: Option<usize>,
-        index: Option<i64>,
-        id: &str,
-        delta: &FunctionDelta<'_>,
-    ) -> Result<(), Error> {
+    fn add(&mut self, at: Option<usize>, index: Option<i64>, id: &str, delta: &FunctionDelta<'_>) -> Result<(), Error> {
         let (name, arguments) = (delta.name.as_str(), &*delta.arguments.0);
         self.bytes += id.len() + name.len() + arguments.len();
         if self.bytes > MAX_BYTES || self.calls.len() > MAX_CALLS {
@@ -182,7 +176,8 @@ fn arguments(call: &Call, cut: bool) -> Result<String, Error> {
         Err(_) => {
             let excerpt: String = text.chars().take(MAX_EXCERPT).collect();
             let message = format!("the model's arguments for the tool {} are not valid JSON: {excerpt}", call.name);
-            Err(Error::new(ErrorKind::Decode, message).advise("Try again, or use a model that is better at calling tools"))
+            Err(Error::new(ErrorKind::Decode, message)
+                .advise("Try again, or use a model that is better at calling tools"))
         }
     }
 }

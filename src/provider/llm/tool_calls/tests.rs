@@ -113,7 +113,8 @@ fn an_object_begun_anew_or_repeated_is_taken_once() {
 
 #[test]
 fn a_name_in_pieces_is_put_together() {
-    let grows = merged(&[r#"[{"index":0,"function":{"name":"get_"}}]"#, r#"[{"index":0,"function":{"name":"get_x"}}]"#]);
+    let grows =
+        merged(&[r#"[{"index":0,"function":{"name":"get_"}}]"#, r#"[{"index":0,"function":{"name":"get_x"}}]"#]);
     assert_eq!(grows, [call("get_x", "{}", "")]);
     let pieces = merged(&[r#"[{"index":0,"function":{"name":"get_"}}]"#, r#"[{"index":0,"function":{"name":"x"}}]"#]);
     assert_eq!(pieces, [call("get_x", "{}", "")]);
