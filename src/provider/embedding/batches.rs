@@ -72,9 +72,11 @@ impl<'a> Batches<'a> {
         let mut places: Vec<Option<Box<RawValue>>> = vec![None; self.inputs.len()];
         let mut size = Size::default();
         let mut tokens = Some(0_u64);
+        // What this call has learned, beside what is known of the model: it must not be asked the same again.
+        let mut most = self.credentials.max_chunks.min(self.requests.most_inputs());
         loop {
             while flying.len() < self.credentials.common.options.concurrency.max(1)
-                && let Some(range) = self.next_batch(&mut waiting)
+                && let Some(range) = next_batch(&mut waiting, most.min(self.shared.batch_size()))
             {
                 flying.push(self.send(range));
             }
@@ -97,6 +99,7 @@ impl<'a> Batches<'a> {
                         "embedding: batch size halved"
                     );
                     self.shared.learn_batch_size(half);
+                    most = most.min(half);
                     self.cx.record(|record| record.retries = record.retries.saturating_add(1));
                     waiting.push_front(range);
                 }
@@ -105,18 +108,6 @@ impl<'a> Batches<'a> {
         }
         // Every batch fills its places: its reply held exactly as many vectors.
         Ok(Vectors { embeddings: places.into_iter().flatten().collect(), tokens })
-    }
-
-    /// Cuts the next batch off what is waiting, as large as the model is known to take.
-    fn next_batch(&self, waiting: &mut VecDeque<Range<usize>>) -> Option<Range<usize>> {
-        let mut range = waiting.pop_front().filter(|range| !range.is_empty())?;
-        let most = self.shared.batch_size().min(self.requests.most_inputs()).max(1);
-        if range.len() > most {
-            let rest = range.start + most..range.end;
-            range.end = rest.start;
-            waiting.push_front(rest);
-        }
-        Some(range)
     }
 
     /// Sends one batch, again after a 429, within the time the call has.
@@ -174,6 +165,17 @@ impl<'a> Batches<'a> {
         }
         error
     }
+}
+
+/// Cuts the next batch of at most `most` inputs off what is waiting.
+fn next_batch(waiting: &mut VecDeque<Range<usize>>, most: usize) -> Option<Range<usize>> {
+    let mut range = waiting.pop_front().filter(|range| !range.is_empty())?;
+    if range.len() > most.max(1) {
+        let rest = range.start + most.max(1)..range.end;
+        range.end = rest.start;
+        waiting.push_front(rest);
+    }
+    Some(range)
 }
 
 /// Whether a batch may be accepted a moment later as it is. An account without money stays without.

@@ -5,9 +5,6 @@ mod inputs;
 mod request;
 mod shared;
 
-#[cfg(test)]
-mod tests;
-
 use self::batches::Batches;
 use self::request::Requests;
 use super::credentials::EmbeddingCredentials;
@@ -42,7 +39,7 @@ pub async fn invoke_multimodal(
 pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, InvokeError> {
     let check = async {
         let credentials = EmbeddingCredentials::read(cx, &model.model, &model.credentials)?;
-            let mut call = Requests::new(cx, &credentials).check("ping")?;
+        let mut call = Requests::new(cx, &credentials).check("ping")?;
         call.total_timeout = Some(VALIDATION_TIMEOUT);
         let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
         embeddings::decode(&body, 1)?;

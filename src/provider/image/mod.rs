@@ -7,9 +7,6 @@ mod prompt;
 mod task;
 mod validation;
 
-#[cfg(test)]
-mod tests;
-
 pub use polling::{check_polling, start_polling};
 pub use validation::validate;
 

@@ -110,7 +110,7 @@ impl Task<'_> {
         credentials: &RerankCredentials,
         timeout: Option<Duration>,
     ) -> Result<Vec<RerankDocument>, InvokeError> {
-            if self.documents.is_empty() {
+        if self.documents.is_empty() {
             return Ok(Vec::new());
         }
         let (form, other) = forms(credentials);
