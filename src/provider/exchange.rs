@@ -5,10 +5,15 @@ use crate::gateway::{self, Call, Error, ErrorKind, Origin, Route};
 use crate::runtime::Context;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long a check of a model may take when it is saved: a person is waiting.
 pub(super) const VALIDATION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Answers up to this size are looked at for an error: gateways and providers give some with a good status. A larger
+/// one is what was asked for, and is read once, by whom it is for.
+const MAX_ERROR: usize = 64 * 1024;
 
 /// Higress routes by this header. Its model router fills it in for the paths it knows; most of those used here it does
 /// not know, and a request without a body has no model at all.
@@ -42,13 +47,21 @@ async fn read(cx: &Context, route: &Route, call: &Call) -> Result<Bytes, Error> 
     let reply = gateway::send(route, call).await?;
     cx.record(|record| {
         record.status = Some(reply.status.as_u16());
-        record.origin = Some(origin_name(reply.origin));
-        if reply.request_id.is_some() {
-            record.request_id.clone_from(&reply.request_id);
+        record.origin = reply.meta.origin.map(origin_name);
+        if reply.meta.request_id.is_some() {
+            record.request_id.clone_from(&reply.meta.request_id);
         }
         record.retries = record.retries.saturating_add(reply.retries);
     });
-    reply.bytes().await
+    let meta = reply.meta.clone();
+    let body = reply.bytes().await?;
+    if body.len() <= MAX_ERROR {
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(value) => Error::in_answer(&value, None, &meta).map_or(Ok(()), Err)?,
+            Err(_) => return Err(meta.undecodable("no JSON", &body)),
+        }
+    }
+    Ok(body)
 }
 
 const fn origin_name(origin: Origin) -> &'static str {

@@ -3,7 +3,6 @@
 mod batches;
 mod inputs;
 mod request;
-mod shared;
 
 use self::batches::Batches;
 use self::request::Requests;
