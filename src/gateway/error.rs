@@ -72,11 +72,72 @@ impl Error {
             retry_after: None,
         }
     }
+
+    /// The same error, with a sentence that says what to do.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
 }
 
+impl ErrorKind {
+    /// What happened, in a few words, up to the name of who said it.
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Config => "wrong setting for",
+            Self::Connect => "connection refused by",
+            Self::Timeout => "no answer in time from",
+            Self::Interrupted => "answer broken off by",
+            Self::Authorization => "credential refused by",
+            Self::RateLimited => "rate limited by",
+            Self::BadRequest => "request refused by",
+            Self::ServerUnavailable => "server error of",
+            Self::Decode => "unreadable answer from",
+            Self::TooLarge => "answer too large from",
+        }
+    }
+}
+
+impl Origin {
+    /// The name in a sentence.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "the gateway",
+            Self::Provider => "the provider",
+        }
+    }
+}
+
+/// For example `429 rate limited by the gateway: Too many requests (request_id=abc). Try again in 12 s.`
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
+        match self.origin {
+            Some(origin) => write!(f, "{} {}: ", self.kind.phrase(), origin.name())?,
+            // Without who said it the phrase stands without its preposition.
+            None if self.status.is_some() => {
+                write!(f, "{}: ", self.kind.phrase().rsplit_once(' ').map_or("", |(phrase, _)| phrase))?;
+            }
+            None => {}
+        }
+        f.write_str(self.message.trim_end_matches(['.', ' ']))?;
+        match (&self.code, &self.request_id) {
+            (Some(code), Some(id)) => write!(f, " (code={code}, request_id={id})")?,
+            (Some(code), None) => write!(f, " (code={code})")?,
+            (None, Some(id)) => write!(f, " (request_id={id})")?,
+            (None, None) => {}
+        }
+        f.write_str(".")?;
+        if let Some(advice) = &self.advice {
+            write!(f, " {}.", advice.trim_end_matches(['.', ' ']))?;
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, " Try again in {} s.", wait.as_secs_f64().ceil())?;
+        }
+        Ok(())
     }
 }
 

@@ -4,20 +4,36 @@
 //! failed, where, and what to do.
 
 pub mod auth;
+mod body;
 pub mod call;
+pub mod chat;
+pub mod completions;
 pub mod dashscope;
+mod diagnose;
 pub mod embeddings;
 pub mod endpoint;
 pub mod error;
+mod error_body;
+mod error_table;
+mod escape;
+mod failure;
+mod hints;
 pub mod images;
 mod json;
+pub mod learned;
+pub mod limiter;
 pub mod options;
+mod pool;
+mod redact;
+mod reply_meta;
 pub mod rerank;
 pub mod sse;
 
 pub use auth::Auth;
+pub use body::MAX_BODY;
 pub use call::{Accept, Call, Reply, Route, send};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Origin};
 pub use options::TransportOptions;
+pub use reply_meta::ReplyMeta;
 pub use sse::{Event, Events};

@@ -47,7 +47,7 @@ async fn read(cx: &Context, route: &Route, call: &Call) -> Result<Bytes, Error> 
     let reply = gateway::send(route, call).await?;
     cx.record(|record| {
         record.status = Some(reply.status.as_u16());
-        record.origin = reply.meta.origin.map(origin_name);
+        record.origin = reply.meta.origin.map(origin_name).or(record.origin);
         if reply.meta.request_id.is_some() {
             record.request_id.clone_from(&reply.meta.request_id);
         }

@@ -4,7 +4,9 @@
 //! server; `examples/` holds a complete one in a few lines.
 
 pub mod code_block;
+pub mod config;
 pub mod declaration;
+mod dispatch;
 pub mod entities;
 pub mod error;
 pub mod handler;
@@ -13,10 +15,16 @@ mod outbox;
 pub mod output;
 pub mod parameters;
 pub mod pricing;
+mod probe;
 pub mod protocol;
+pub mod run;
+pub mod server;
+pub mod telemetry;
 pub mod tokens;
 pub mod transport;
 
-pub use error::{ErrorKind, InvokeError};
+pub use config::Settings;
+pub use error::{ErrorKind, InvokeError, RuntimeError};
 pub use handler::{Context, Provider};
 pub use output::LlmOutput;
+pub use run::run;

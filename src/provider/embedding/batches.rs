@@ -163,7 +163,8 @@ impl<'a> Batches<'a> {
             Ok(Some(permit)) => Ok(permit),
             Ok(None) | Err(_) => {
                 let message = "the call's time was over before its turn came: other calls keep the endpoint busy";
-                Err(Error::new(ErrorKind::Timeout, message).advise("Raise concurrency or total_timeout in advanced_options"))
+                Err(Error::new(ErrorKind::Timeout, message)
+                    .advise("Raise concurrency or total_timeout in advanced_options"))
             }
         }
     }

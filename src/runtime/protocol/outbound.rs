@@ -18,6 +18,7 @@ const MAX_MODEL_NAME: usize = 4 * 1024;
 pub const HEARTBEAT: &[u8] = b"{\"event\":\"heartbeat\",\"session_id\":null,\"data\":{}}\n";
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the field is `event` on the wire")]
 struct Event<'a, T> {
     event: &'static str,
     session_id: Option<&'a str>,
