@@ -5,6 +5,7 @@ use crate::gateway::{self, Call, Error, ErrorKind, Origin, Route};
 use crate::runtime::Context;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ async fn read(cx: &Context, route: &Route, call: &Call) -> Result<Bytes, Error> 
     if body.len() <= MAX_ERROR {
         match serde_json::from_slice::<Value>(&body) {
             Ok(value) => Error::in_answer(&value, None, &meta).map_or(Ok(()), Err)?,
+            // JSON with a number that no float holds is JSON: its reader says what is wrong with it.
+            Err(_) if serde_json::from_slice::<IgnoredAny>(&body).is_ok() => {}
             Err(_) => return Err(meta.undecodable("no JSON", &body)),
         }
     }
