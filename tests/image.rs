@@ -49,11 +49,12 @@ fn picture(base64_data: &str, url: &str) -> ContentPart {
 }
 
 fn request(credentials: Credentials, messages: Vec<PromptMessage>, parameters: Value) -> LlmRequest {
+    let Value::Object(model_parameters) = parameters else { panic!("parameters are an object") };
     LlmRequest {
         model: "my-image".to_owned(),
         credentials,
         prompt_messages: messages,
-        model_parameters: parameters.as_object().cloned().unwrap_or_default(),
+        model_parameters,
         tools: Vec::new(),
         tool_choice: None,
         stop: Vec::new(),

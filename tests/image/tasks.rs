@@ -17,17 +17,17 @@ pub(crate) const URLS: &str =
 pub(crate) async fn tasks(states: &'static [(u16, &'static str)]) -> Gateway {
     let questions = Arc::new(AtomicUsize::new(0));
     Gateway::start(move |asked: Asked| {
-        let state = asked.line.starts_with("GET").then(|| questions.fetch_add(1, Ordering::SeqCst));
-        std::future::ready(reply(states, state))
+        let question = asked.line.starts_with("GET").then(|| questions.fetch_add(1, Ordering::SeqCst));
+        std::future::ready(reply(states, question))
     })
     .await
 }
 
-fn reply(states: &[(u16, &str)], state: Option<usize>) -> Response {
-    match state {
+fn reply(script: &[(u16, &str)], question: Option<usize>) -> Response {
+    match question {
         None => answer(200, SUBMITTED),
-        Some(state) => {
-            let (status, body) = states.get(state).or(states.last()).unwrap();
+        Some(number) => {
+            let (status, body) = script.get(number).or(script.last()).unwrap();
             answer(*status, *body)
         }
     }

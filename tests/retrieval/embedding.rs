@@ -324,7 +324,7 @@ async fn prefix_dimensions_and_truncation_only_where_they_are_set() {
     }));
     embed(credentials, vec![long.clone(), "short".to_owned()]).await.unwrap();
     let asked = gateway.asked();
-    assert_eq!(inputs(&asked[0]), [long.clone()]);
+    assert_eq!(inputs(&asked[0]), [long.as_str()]);
     assert_eq!(asked[1].json()["dimensions"], 256);
     assert_eq!(asked[1].json().as_object().unwrap().len(), 3, "neither user nor encoding_format");
     let texts = inputs(&asked[1]);

@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use higress_dify_plugin::runtime::entities::Credentials;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -75,9 +75,12 @@ impl Gateway {
 
     /// The form of a model on this gateway: `fields` over the address and no consumer.
     pub(crate) fn credentials(&self, fields: Value) -> Credentials {
-        let mut form = json!({"endpoint_url": self.url, "consumer_auth_mode": "disabled"});
-        form.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        Credentials(form.as_object().unwrap().clone())
+        let Value::Object(fields) = fields else { panic!("the fields of a form are an object") };
+        let mut form = Map::new();
+        form.insert("endpoint_url".to_owned(), self.url.as_str().into());
+        form.insert("consumer_auth_mode".to_owned(), "disabled".into());
+        form.extend(fields);
+        Credentials(form)
     }
 }
 

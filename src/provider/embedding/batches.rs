@@ -159,14 +159,10 @@ impl<'a> Batches<'a> {
     async fn permit(&self) -> Result<impl Drop + use<>, Error> {
         let common = &self.credentials.common;
         let permit = limiter::acquire(&common.route.endpoint, common.options.concurrency);
-        match tokio::time::timeout_at(self.deadline.into(), permit).await {
-            Ok(Some(permit)) => Ok(permit),
-            Ok(None) | Err(_) => {
-                let message = "the call's time was over before its turn came: other calls keep the endpoint busy";
-                Err(Error::new(ErrorKind::Timeout, message)
-                    .advise("Raise concurrency or total_timeout in advanced_options"))
-            }
-        }
+        tokio::time::timeout_at(self.deadline.into(), permit).await.ok().flatten().ok_or_else(|| {
+            let message = "the call's time was over before its turn came: other calls keep the endpoint busy";
+            Error::new(ErrorKind::Timeout, message).advise("Raise concurrency or total_timeout in advanced_options")
+        })
     }
 
     /// The error of a batch, naming the text that is likely meant when one is too long.
