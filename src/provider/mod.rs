@@ -18,13 +18,13 @@ pub mod schema;
 
 pub use declaration::declaration;
 
-use credentials::{ImageCredentials, LlmCredentials};
 use crate::runtime::entities::{
     CheckPollingRequest, Credentials, EmbeddingResult, LlmRequest, LlmTokensRequest, ModelRef, ModelSchema, ModelType,
     MultimodalEmbeddingRequest, MultimodalRerankRequest, PollingAnswer, RerankRequest, RerankResult,
     TextEmbeddingRequest, TextTokensRequest,
 };
 use crate::runtime::{Context, InvokeError, LlmOutput, Provider};
+use credentials::{ImageCredentials, LlmCredentials};
 
 /// The provider. It holds nothing: every call brings its credentials, and what calls share (connections, what was
 /// learned of a route, limits) belongs to the gateway's side.
@@ -33,7 +33,11 @@ pub struct Higress;
 
 impl Provider for Higress {
     /// There are no credentials above the model's.
-    async fn validate_provider_credentials(&self, _cx: &Context, credentials: Credentials) -> Result<Credentials, InvokeError> {
+    async fn validate_provider_credentials(
+        &self,
+        _cx: &Context,
+        credentials: Credentials,
+    ) -> Result<Credentials, InvokeError> {
         Ok(credentials)
     }
 
@@ -65,11 +69,19 @@ impl Provider for Higress {
         Ok(image::check_polling(cx, &image_model(cx, &request.model, &request.credentials)?, request).await)
     }
 
-    async fn invoke_text_embedding(&self, cx: &Context, request: TextEmbeddingRequest) -> Result<EmbeddingResult, InvokeError> {
+    async fn invoke_text_embedding(
+        &self,
+        cx: &Context,
+        request: TextEmbeddingRequest,
+    ) -> Result<EmbeddingResult, InvokeError> {
         embedding::invoke_text(cx, request).await
     }
 
-    async fn count_text_embedding_tokens(&self, _cx: &Context, request: TextTokensRequest) -> Result<Vec<u64>, InvokeError> {
+    async fn count_text_embedding_tokens(
+        &self,
+        _cx: &Context,
+        request: TextTokensRequest,
+    ) -> Result<Vec<u64>, InvokeError> {
         Ok(embedding::count_tokens(request).await)
     }
 
@@ -85,7 +97,11 @@ impl Provider for Higress {
         rerank::invoke(cx, request).await
     }
 
-    async fn invoke_multimodal_rerank(&self, cx: &Context, request: MultimodalRerankRequest) -> Result<RerankResult, InvokeError> {
+    async fn invoke_multimodal_rerank(
+        &self,
+        cx: &Context,
+        request: MultimodalRerankRequest,
+    ) -> Result<RerankResult, InvokeError> {
         rerank::invoke_multimodal(cx, request).await
     }
 }
@@ -94,6 +110,8 @@ impl Provider for Higress {
 fn image_model(cx: &Context, model: &str, values: &Credentials) -> Result<ImageCredentials, InvokeError> {
     match LlmCredentials::read(cx, model, values)? {
         LlmCredentials::Image(credentials) => Ok(*credentials),
-        LlmCredentials::Text(_) => Err(errors::refused("llm_usage_scenario", "is text_generation: only image models answer by polling")),
+        LlmCredentials::Text(_) => {
+            Err(errors::refused("llm_usage_scenario", "is text_generation: only image models answer by polling"))
+        }
     }
 }
