@@ -5,10 +5,16 @@ use crate::gateway::{self, Call, Error, ErrorKind, Origin, Route};
 use crate::runtime::Context;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long a check of a model may take when it is saved: a person is waiting.
 pub(super) const VALIDATION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Answers up to this size are looked at for an error: gateways and providers give some with a good status. A larger
+/// one is what was asked for, and is read once, by whom it is for.
+const MAX_ERROR: usize = 64 * 1024;
 
 /// Higress routes by this header. Its model router fills it in for the paths it knows; most of those used here it does
 /// not know, and a request without a body has no model at all.
@@ -48,7 +54,17 @@ async fn read(cx: &Context, route: &Route, call: &Call) -> Result<Bytes, Error> 
         }
         record.retries = record.retries.saturating_add(reply.retries);
     });
-    reply.bytes().await
+    let meta = reply.meta.clone();
+    let body = reply.bytes().await?;
+    if body.len() <= MAX_ERROR {
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(value) => Error::in_answer(&value, None, &meta).map_or(Ok(()), Err)?,
+            // JSON with a number that no float holds is JSON: its reader says what is wrong with it.
+            Err(_) if serde_json::from_slice::<IgnoredAny>(&body).is_ok() => {}
+            Err(_) => return Err(meta.undecodable("no JSON", &body)),
+        }
+    }
+    Ok(body)
 }
 
 const fn origin_name(origin: Origin) -> &'static str {

@@ -1,10 +1,9 @@
 //! The batches of one call: cut, sent side by side, put back in order.
 
 use super::request::Requests;
-use super::shared::Shared;
 use super::{EmbeddingCredentials, Input, TAG, exchange};
 use crate::gateway::embeddings::{self, Reply};
-use crate::gateway::{Error, ErrorKind};
+use crate::gateway::{Error, ErrorKind, learned, limiter};
 use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{Context, InvokeError};
 use futures_util::StreamExt;
@@ -41,7 +40,6 @@ pub(super) struct Batches<'a> {
     credentials: &'a EmbeddingCredentials,
     inputs: &'a [Input<'a>],
     requests: Requests<'a>,
-    shared: Shared<'a>,
     deadline: Instant,
 }
 
@@ -58,7 +56,6 @@ impl<'a> Batches<'a> {
             credentials,
             inputs,
             requests: Requests::new(cx, credentials),
-            shared: Shared::new(credentials),
             deadline: cx.started + credentials.common.options.transport.total_timeout,
         }
     }
@@ -72,9 +69,11 @@ impl<'a> Batches<'a> {
         let mut places: Vec<Option<Box<RawValue>>> = vec![None; self.inputs.len()];
         let mut size = Size::default();
         let mut tokens = Some(0_u64);
+        // What this call has learned, beside what is known of the model: it must not be asked the same again.
+        let mut most = self.credentials.max_chunks.min(self.requests.most_inputs());
         loop {
             while flying.len() < self.credentials.common.options.concurrency.max(1)
-                && let Some(range) = self.next_batch(&mut waiting)
+                && let Some(range) = next_batch(&mut waiting, most.min(self.known_batch_size()))
             {
                 flying.push(self.send(range));
             }
@@ -96,7 +95,8 @@ impl<'a> Batches<'a> {
                         to = half,
                         "embedding: batch size halved"
                     );
-                    self.shared.learn_batch_size(half);
+                    self.learn_batch_size(half);
+                    most = most.min(half);
                     self.cx.record(|record| record.retries = record.retries.saturating_add(1));
                     waiting.push_front(range);
                 }
@@ -107,16 +107,17 @@ impl<'a> Batches<'a> {
         Ok(Vectors { embeddings: places.into_iter().flatten().collect(), tokens })
     }
 
-    /// Cuts the next batch off what is waiting, as large as the model is known to take.
-    fn next_batch(&self, waiting: &mut VecDeque<Range<usize>>) -> Option<Range<usize>> {
-        let mut range = waiting.pop_front().filter(|range| !range.is_empty())?;
-        let most = self.shared.batch_size().min(self.requests.most_inputs()).max(1);
-        if range.len() > most {
-            let rest = range.start + most..range.end;
-            range.end = rest.start;
-            waiting.push_front(rest);
-        }
-        Some(range)
+    /// The largest batch that other calls found the model to take.
+    fn known_batch_size(&self) -> usize {
+        let route = &self.credentials.common.route;
+        learned::get(&route.endpoint, &self.credentials.upstream_model).batch_size.unwrap_or(usize::MAX)
+    }
+
+    fn learn_batch_size(&self, size: usize) {
+        let route = &self.credentials.common.route;
+        learned::note(&route.endpoint, &self.credentials.upstream_model, |facts| {
+            facts.batch_size = Some(facts.batch_size.map_or(size, |known| known.min(size)));
+        });
     }
 
     /// Sends one batch, again after a 429, within the time the call has.
@@ -129,9 +130,11 @@ impl<'a> Batches<'a> {
                 Ok(reply) => break Ok(reply),
                 Err(error) => error,
             };
-            let wait = error.retry_after.unwrap_or(BACK_OFF * 2_u32.saturating_pow(attempt));
-            let in_time = Instant::now() + wait < self.deadline;
-            if !may_pass(&error) || attempt >= retries || !in_time {
+            let wait = error.retry_after.unwrap_or_else(|| BACK_OFF.saturating_mul(2_u32.saturating_pow(attempt)));
+            let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
+            // Where retries are set, the client has already repeated what the answer said how to repeat.
+            let repeated = options.retries_set && error.retry_after.is_some();
+            if !may_pass(&error) || repeated || attempt >= retries || !in_time {
                 break Err(error);
             }
             attempt += 1;
@@ -145,10 +148,21 @@ impl<'a> Batches<'a> {
         let expected = range.len();
         let inputs = self.inputs.get(range).unwrap_or_default();
         let mut call = self.requests.call(inputs)?;
-        let _place = self.shared.place(self.deadline).await?;
+        let common = &self.credentials.common;
+        let _permit = self.permit().await?;
         call.total_timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
-        let body = exchange(self.cx, &self.credentials.common, &self.credentials.upstream_model, call).await?;
+        let body = exchange(self.cx, common, &self.credentials.upstream_model, call).await?;
         embeddings::decode(&body, expected)
+    }
+
+    /// A place among the requests under way at the endpoint, which all calls share.
+    async fn permit(&self) -> Result<impl Drop + use<>, Error> {
+        let common = &self.credentials.common;
+        let permit = limiter::acquire(&common.route.endpoint, common.options.concurrency);
+        tokio::time::timeout_at(self.deadline.into(), permit).await.ok().flatten().ok_or_else(|| {
+            let message = "the call's time was over before its turn came: other calls keep the endpoint busy";
+            Error::new(ErrorKind::Timeout, message).advise("Raise concurrency or total_timeout in advanced_options")
+        })
     }
 
     /// The error of a batch, naming the text that is likely meant when one is too long.
@@ -174,6 +188,17 @@ impl<'a> Batches<'a> {
         }
         error
     }
+}
+
+/// Cuts the next batch of at most `most` inputs off what is waiting.
+fn next_batch(waiting: &mut VecDeque<Range<usize>>, most: usize) -> Option<Range<usize>> {
+    let mut range = waiting.pop_front().filter(|range| !range.is_empty())?;
+    if range.len() > most.max(1) {
+        let rest = range.start + most.max(1)..range.end;
+        range.end = rest.start;
+        waiting.push_front(rest);
+    }
+    Some(range)
 }
 
 /// Whether a batch may be accepted a moment later as it is. An account without money stays without.

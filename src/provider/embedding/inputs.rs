@@ -126,6 +126,6 @@ mod tests {
         assert_eq!(cut[0], short);
         assert!(cut[1].len() < long.len() && long.starts_with(&cut[1]));
         let count = tokens::count_text(&cut[1]);
-        assert!((35..=40).contains(&count), "{count} tokens are left");
+        assert!((30..=50).contains(&count), "{count} tokens are left");
     }
 }

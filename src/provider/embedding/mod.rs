@@ -3,10 +3,6 @@
 mod batches;
 mod inputs;
 mod request;
-mod shared;
-
-#[cfg(test)]
-mod tests;
 
 use self::batches::Batches;
 use self::request::Requests;

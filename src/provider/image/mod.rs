@@ -7,9 +7,6 @@ mod prompt;
 mod task;
 mod validation;
 
-#[cfg(test)]
-mod tests;
-
 pub use polling::{check_polling, start_polling};
 pub use validation::validate;
 
@@ -50,8 +47,8 @@ async fn dashscope(
     let pictures = prompt.pictures();
     let editing = !pictures.is_empty();
     let prompt = dashscope::Prompt { text: &prompt.text, pictures: &pictures };
-    let call =
-        dashscope::generation(&credentials.upstream_model, Some(&prompt), Some(&parameters.for_dashscope(editing)))?;
+    let model = &credentials.upstream_model;
+    let call = dashscope::generation(model, Some(&prompt), Some(&parameters.for_dashscope(model, editing)))?;
     let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
     Ok(Answer::of(dashscope::decode(&body)?))
 }

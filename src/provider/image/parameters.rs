@@ -83,15 +83,15 @@ impl ImageParameters {
     }
 
     /// For `DashScope`'s one-call API, where the Python plugin sent four constants: they are the defaults. A changed
-    /// picture keeps its own size.
-    pub(super) fn for_dashscope(&self, editing: bool) -> Parameters {
+    /// picture keeps its own size. Models of the Wan family make, and bill, four pictures unless told otherwise.
+    pub(super) fn for_dashscope(&self, model: &str, editing: bool) -> Parameters {
         let own_size = if editing { None } else { Some("1328*1328".to_owned()) };
         Parameters {
             negative_prompt: Some(self.negative_prompt.clone().unwrap_or_default()),
             prompt_extend: Some(self.prompt_extend.unwrap_or(true)),
             watermark: Some(self.watermark.unwrap_or(false)),
             size: self.size_with("*").or(own_size),
-            n: self.n,
+            n: self.n.or_else(|| model.starts_with("wan").then_some(1)),
             seed: self.seed,
         }
     }

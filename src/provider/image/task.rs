@@ -35,7 +35,7 @@ pub(super) async fn run(
     let mut wait = FIRST_WAIT;
     let mut failures = 0;
     loop {
-        if Instant::now() + wait >= deadline {
+        if wait >= deadline.saturating_duration_since(Instant::now()) {
             let message = format!("task {id} is not done after {} s", limit.as_secs());
             let advice = "It may still be done later. Raise total_timeout in advanced_options (the host allows 600 s), \
                           or switch polling on there";
