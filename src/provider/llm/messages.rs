@@ -49,7 +49,7 @@ fn filled(text: Option<&String>) -> Option<&str> {
 
 /// Text, or parts. A list of nothing but text becomes one text: not every upstream, and no search plugin of the
 /// gateway, reads lists.
-fn content(content: &Content, format: MultimodalFormat) -> Result<MessageContent<'_>, InvokeError> {
+fn content<'m>(content: &'m Content, format: MultimodalFormat) -> Result<MessageContent<'m>, InvokeError> {
     let parts = match content {
         Content::Text(text) => return Ok(MessageContent::Text(Cow::Borrowed(text))),
         Content::Parts(parts) => parts,
@@ -61,8 +61,8 @@ fn content(content: &Content, format: MultimodalFormat) -> Result<MessageContent
     if let Some(texts) = texts {
         return Ok(MessageContent::Text(Cow::Owned(texts.join("\n"))));
     }
-    let part = |part| match part {
-        &ContentPart::Text(ref text) => Ok(MessagePart::Text { text: Cow::Borrowed(text.as_str()) }),
+    let part = |part: &'m ContentPart| match part {
+        ContentPart::Text(text) => Ok(MessagePart::Text { text: Cow::Borrowed(text.as_str()) }),
         ContentPart::Media(file) => media::part(file, format),
     };
     Ok(MessageContent::Parts(parts.iter().map(part).collect::<Result<_, _>>()?))
@@ -172,7 +172,7 @@ fn tool<'a>(
     let id = filled(message.tool_call_id.as_ref());
     let called = || {
         let calls = messages.iter().flat_map(|message| &message.tool_calls);
-        calls.filter(|call| id == Some(call.id.as_str())).last().map(|call| call.name.as_str())
+        calls.rev().find(|call| id == Some(call.id.as_str())).map(|call| call.name.as_str())
     };
     Ok(match dialect.tools {
         ToolMode::Tools => Message { tool_call_id: id, ..Message::new("tool", content) },

@@ -75,6 +75,7 @@ pub struct Ending {
 
 /// One answer on its way.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one answer")]
 pub struct StreamState {
     show_thinking: bool,
     guardrail: Guardrail,
