@@ -79,7 +79,9 @@ mod tests {
 
     fn resolved(words: &[&str]) -> (String, Option<String>) {
         let mut answer = GuardAnswer::default();
-        words.iter().for_each(|piece| answer.say(piece));
+        for piece in words {
+            answer.say(piece);
+        }
         answer.resolve()
     }
 

@@ -36,7 +36,17 @@ pub(super) async fn text(cx: &Context, credentials: &TextCredentials) -> Result<
         stream: true,
         total_timeout: Some(LIMIT),
     };
-    Ok(exchange.with_retries(&mut body, async |reply| first_piece(reply).await).await?)
+    let mut tries = exchange.tries();
+    loop {
+        let checked = match exchange.send(&mut body, &tries).await {
+            Ok(reply) => first_piece(reply).await,
+            Err(unread) => Err(unread),
+        };
+        match checked {
+            Ok(()) => return Ok(()),
+            Err(unread) => exchange.learn(&mut tries, &body, unread)?,
+        }
+    }
 }
 
 fn ping() -> LlmRequest {
