@@ -187,7 +187,7 @@ async fn an_address_that_is_taken_is_told() {
 }
 
 #[tokio::test]
-#[ignore = "needs the plugin behind the program"]
+
 async fn the_demo_succeeds_and_tells_no_secret() {
     let ran = run(&mut program(&["demo", "--json"])).await;
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
@@ -201,7 +201,7 @@ async fn the_demo_succeeds_and_tells_no_secret() {
 }
 
 #[tokio::test]
-#[ignore = "needs the plugin behind the program"]
+
 async fn invoke_prints_the_answer_or_the_error_as_dify_shows_it() {
     let standin = spawn(Config::default()).unwrap();
     let (key, hmac) = (standin.url(Access::Key), standin.url(Access::Hmac));

@@ -45,7 +45,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (the reason is on standar
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        None => return plugin::run(),
+        None => plugin::run_plugin(),
         Some(Command::Demo(options)) => demo::run(&options),
         Some(Command::Invoke(options)) => invoke::run(&options),
         Some(Command::Gateway(options)) => gateway::run(&options),

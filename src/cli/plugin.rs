@@ -1,11 +1,12 @@
 //! The program without a command: the plugin.
 
-use std::io::Write as _;
-use std::process::ExitCode;
+use crate::provider::{self, Higress};
+use crate::runtime::{Settings, run};
+
+/// The first part of the names of settings that the SDK does not have.
+const PREFIX: &str = "HIGRESS";
 
 /// Runs the plugin until its host is done with it.
-// WIRING: becomes `crate::provider::run_plugin()`.
-pub(super) fn run() -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: the plugin is not wired up in this build");
-    ExitCode::FAILURE
+pub(super) fn run_plugin() -> anyhow::Result<()> {
+    Ok(run(Higress, provider::declaration, &Settings::load(PREFIX)?)?)
 }

@@ -28,6 +28,7 @@ use self::stream::{Ending, Wishes};
 use self::usage::{Counts, Reported};
 use super::credentials::{LlmCredentials, TextCredentials, fields};
 use super::errors::{TAG, validation_failed};
+use super::image;
 use super::schema::model_schema;
 use crate::runtime::code_block::CodeBlock;
 use crate::runtime::entities::{Credentials, LlmRequest, LlmTokensRequest, ModelRef, ModelType};
@@ -41,7 +42,7 @@ use crate::runtime::{Context, InvokeError, LlmOutput, parameters as rules, prici
 pub async fn invoke(cx: &Context, request: LlmRequest, out: LlmOutput) -> Result<(), InvokeError> {
     match LlmCredentials::read(cx, &request.model, &request.credentials)? {
         LlmCredentials::Text(credentials) => text(cx, &credentials, request, out).await,
-        LlmCredentials::Image(_) => Err(no_pictures()),
+        LlmCredentials::Image(credentials) => image::invoke(cx, &credentials, request, out).await,
     }
 }
 
@@ -54,7 +55,7 @@ pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, Inv
     let check = async {
         match LlmCredentials::read(cx, &model.model, &model.credentials)? {
             LlmCredentials::Text(credentials) => validate::text(cx, &credentials).await,
-            LlmCredentials::Image(_) => Err(no_pictures()),
+            LlmCredentials::Image(credentials) => image::validate(cx, &credentials).await,
         }
     };
     check.await.map_err(validation_failed)?;
@@ -71,10 +72,6 @@ pub async fn count_tokens(_: &Context, request: LlmTokensRequest) -> Result<u64,
         return Ok(0);
     }
     Ok(tokens::count_conversation(request.prompt_messages, request.tools).await)
-}
-
-fn no_pictures() -> InvokeError {
-    InvokeError::bad_request(format!("{TAG}this model draws pictures"))
 }
 
 async fn text(
