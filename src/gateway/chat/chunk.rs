@@ -151,11 +151,16 @@ pub struct Arguments<'a>(pub Cow<'a, str>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    prompt_tokens: Int,
-    completion_tokens: Int,
-    total_tokens: Int,
-    input_tokens: Int,
-    output_tokens: Int,
+    #[serde(rename = "prompt_tokens")]
+    prompt: Int,
+    #[serde(rename = "completion_tokens")]
+    completion: Int,
+    #[serde(rename = "total_tokens")]
+    total: Int,
+    #[serde(rename = "input_tokens")]
+    input: Int,
+    #[serde(rename = "output_tokens")]
+    output: Int,
 }
 
 /// Whether something stands in a field: not null, not empty.
@@ -207,17 +212,17 @@ impl<'a> Part<'a> {
 impl Usage {
     /// Tokens read.
     pub fn prompt(self) -> Option<u64> {
-        self.prompt_tokens.count().or(self.input_tokens.count())
+        self.prompt.count().or(self.input.count())
     }
 
     /// Tokens written.
     pub fn completion(self) -> Option<u64> {
-        self.completion_tokens.count().or(self.output_tokens.count())
+        self.completion.count().or(self.output.count())
     }
 
     /// Tokens in all.
     pub fn total(self) -> Option<u64> {
-        self.total_tokens.count()
+        self.total.count()
     }
 }
 

@@ -45,30 +45,6 @@ impl From<Failure> for InvokeError {
     }
 }
 
-/// What is made of a reply.
-pub(super) trait Read: Send {
-    /// What it becomes.
-    type Answer: Send;
-
-    /// Reads `reply`.
-    fn read(&mut self, reply: Reply) -> impl Future<Output = Result<Self::Answer, Unread>> + Send;
-}
-
-/// Hands the pieces of an answer on as they come.
-struct WholeAnswer<'a> {
-    exchange: &'a Exchange<'a>,
-    wishes: &'a Wishes<'a>,
-    out: &'a mut LlmOutput,
-}
-
-impl Read for WholeAnswer<'_> {
-    type Answer = Ending;
-
-    async fn read(&mut self, reply: Reply) -> Result<Ending, Unread> {
-        self.exchange.read(reply, self.wishes, self.out).await
-    }
-}
-
 /// What a call goes with.
 #[derive(Debug)]
 pub(super) struct Exchange<'a> {
@@ -83,80 +59,77 @@ pub(super) struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Sends `request` and hands the answer's pieces to `out` as they come. What is left to send is in the ending.
-    ///
-    /// A request that is refused for a field that can be left out or named otherwise goes again without it, once for
-    /// each; that is remembered for the model on this route.
     pub(super) async fn answer(
         &self,
         request: &mut TextRequest<'_>,
         wishes: &Wishes<'_>,
         out: &mut LlmOutput,
     ) -> Result<Ending, Failure> {
-        self.with_retries(request, &mut WholeAnswer { exchange: self, wishes, out }).await
+        let mut tries = self.tries();
+        loop {
+            let answer = match self.send(request, &tries).await {
+                Ok(reply) => self.read(reply, wishes, out).await,
+                Err(unread) => Err(unread),
+            };
+            match answer {
+                Ok(ending) => return Ok(ending),
+                Err(unread) => self.learn(&mut tries, request, unread)?,
+            }
+        }
     }
 
-    /// Sends `request`; `read` reads the reply. A failure before anything of an answer came may lead to another try.
-    pub(super) async fn with_retries<R: Read>(
-        &self,
-        request: &mut TextRequest<'_>,
-        reader: &mut R,
-    ) -> Result<R::Answer, Failure> {
+    /// The tries of one call, with what is known of the model on this route.
+    pub(super) fn tries(&self) -> Tries {
         self.cx.record(|record| {
             record.endpoint = Some(self.route.endpoint.to_string());
             record.upstream_model = Some(self.model.to_owned());
         });
-        let mut learned = learned::get(&self.route.endpoint, self.model);
-        // Each of the two facts can be learned once.
-        for _ in 0..2 {
-            match self.attempt(request, learned, reader).await {
-                Ok(answer) => return Ok(answer),
-                Err(Unread { failure: Failure::Upstream(error), began: false }) => {
-                    let Some(better) = learn(request, learned, &error) else { return Err(error.into()) };
-                    learned = better;
-                    learned::note(&self.route.endpoint, self.model, |fact| {
-                        fact.usage_refused = better.usage_refused;
-                        fact.token_param = better.token_param;
-                    });
-                    self.cx.record(|record| record.retries += 1);
-                }
-                Err(Unread { failure, .. }) => return Err(failure),
-            }
-        }
-        self.attempt(request, learned, reader).await.map_err(|unread| unread.failure)
+        Tries { learned: learned::get(&self.route.endpoint, self.model), left: 2 }
     }
 
-    async fn attempt<R: Read>(
-        &self,
-        request: &mut TextRequest<'_>,
-        learned: Learned,
-        reader: &mut R,
-    ) -> Result<R::Answer, Unread> {
-        let bytes = request.bytes(learned)?;
+    /// Sends `request` once.
+    pub(super) async fn send(&self, request: &mut TextRequest<'_>, tries: &Tries) -> Result<Reply, Unread> {
+        let bytes = request.bytes(tries.learned)?;
         let mut call = Call::post_json(request.path(), bytes);
-        call.headers = self.headers.clone();
+        call.headers.clone_from(&self.headers);
         call.accept = if self.stream { Accept::EventStream } else { Accept::Any };
         call.total_timeout = self.total_timeout;
-        let answer = match send(self.route, &call).await {
-            Ok(reply) => {
-                drop(call);
-                self.cx.record(|record| {
-                    record.status = Some(reply.status.as_u16());
-                    record.origin = reply.meta.origin.map(origin);
-                    record.request_id.clone_from(&reply.meta.request_id);
-                    record.retries += reply.retries;
-                });
-                reader.read(reply).await
-            }
-            Err(error) => Err(error.into()),
+        let reply = send(self.route, &call).await?;
+        self.cx.record(|record| {
+            record.status = Some(reply.status.as_u16());
+            record.origin = reply.meta.origin.map(origin);
+            record.request_id.clone_from(&reply.meta.request_id);
+            record.retries += reply.retries;
+        });
+        Ok(reply)
+    }
+
+    /// Decides what follows a failure: another try, when nothing of an answer came and the upstream refused a field
+    /// that can be left out or named otherwise. That is remembered for the model on this route.
+    ///
+    /// # Errors
+    ///
+    /// The failure, when there is nothing to be learned from it.
+    pub(super) fn learn(&self, tries: &mut Tries, request: &TextRequest<'_>, unread: Unread) -> Result<(), Failure> {
+        let error = match unread.failure {
+            Failure::Upstream(error) => error,
+            host @ Failure::Host(_) => return Err(host),
         };
-        if let Err(Unread { failure: Failure::Upstream(error), .. }) = &answer {
-            self.cx.record(|record| {
-                record.status = error.status.or(record.status);
-                record.origin = error.origin.map(origin).or(record.origin);
-                record.request_id = error.request_id.clone().or(record.request_id.take());
-            });
-        }
-        answer
+        self.cx.record(|record| {
+            record.status = error.status.or(record.status);
+            record.origin = error.origin.map(origin).or(record.origin);
+            record.request_id = error.request_id.clone().or(record.request_id.take());
+        });
+        let better = if unread.began || tries.left == 0 { None } else { lesson(request, tries.learned, &error) };
+        let Some(better) = better else { return Err(error.into()) };
+        tries.learned = better;
+        tries.left -= 1;
+        learned::note(&self.route.endpoint, self.model, |fact| {
+            fact.usage_refused = better.usage_refused;
+            fact.token_param = better.token_param;
+        });
+        self.cx.record(|record| record.retries += 1);
+        Ok(())
     }
 
     /// Reads a reply by its own content type, whatever was asked for.
@@ -186,6 +159,13 @@ impl Exchange<'_> {
     }
 }
 
+/// The tries of one call: each of two facts can be learned once.
+#[derive(Debug)]
+pub(super) struct Tries {
+    learned: Learned,
+    left: u8,
+}
+
 /// A failure, and whether anything of an answer had come by then.
 pub(super) struct Unread {
     pub(super) failure: Failure,
@@ -206,7 +186,7 @@ fn origin(origin: Origin) -> &'static str {
 }
 
 /// What a refusal teaches about a model; none when it teaches nothing new.
-fn learn(request: &TextRequest<'_>, learned: Learned, error: &Error) -> Option<Learned> {
+fn lesson(request: &TextRequest<'_>, learned: Learned, error: &Error) -> Option<Learned> {
     if error.kind != ErrorKind::BadRequest {
         return None;
     }

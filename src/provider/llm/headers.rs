@@ -24,11 +24,10 @@ pub(super) fn of(credentials: &TextCredentials, extra: Option<&str>) -> Result<H
         headers.insert(SKIP_RESPONSE_CACHE, HeaderValue::from_static("on"));
     }
     if common.options.llm_model_header {
-        match HeaderValue::from_str(&credentials.upstream_model) {
-            Ok(model) => {
-                headers.insert(LLM_MODEL, model);
-            }
-            Err(_) => tracing::warn!("the model's name does not fit into the header x-higress-llm-model"),
+        if let Ok(model) = HeaderValue::from_str(&credentials.upstream_model) {
+            headers.insert(LLM_MODEL, model);
+        } else {
+            tracing::warn!("the model's name does not fit into the header x-higress-llm-model");
         }
     }
     Ok(headers)

@@ -96,19 +96,17 @@ impl LeadingThink {
                     self.filter(behind(text, end))
                 }
             },
-            Phase::Inside => match self.find_close(&text) {
-                Some(end) => {
+            Phase::Inside => {
+                if let Some(end) = self.find_close(&text) {
                     self.phase = Phase::Behind;
                     self.held = String::new();
-                    self.filter(behind(text, end))
+                    return self.filter(behind(text, end));
                 }
-                None => {
-                    if self.held.len() + text.len() <= MAX_HIDDEN {
-                        self.held.push_str(&text);
-                    }
-                    Cow::Borrowed("")
+                if self.held.len() + text.len() <= MAX_HIDDEN {
+                    self.held.push_str(&text);
                 }
-            },
+                Cow::Borrowed("")
+            }
             Phase::Behind => {
                 let blank = text.len() - text.trim_start().len();
                 let text = behind(text, blank);

@@ -140,18 +140,17 @@ fn extension(name: &str) -> &str {
 /// A picture of an answer: a URL or a data URI.
 pub(super) fn picture(address: Cow<'_, str>) -> Media {
     let inline = address.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    let (mime_type, url, base64_data) = match inline {
-        Some((mime_type, data)) => (mime_type.to_owned(), String::new(), data.to_owned()),
-        None => {
-            let path = address.split(['?', '#']).next().unwrap_or_default();
-            let format = match extension(path).to_ascii_lowercase().as_str() {
-                "jpg" | "jpeg" => "jpeg",
-                "webp" => "webp",
-                "gif" => "gif",
-                _ => "png",
-            };
-            (format!("image/{format}"), address.into_owned(), String::new())
-        }
+    let (mime_type, url, base64_data) = if let Some((mime_type, data)) = inline {
+        (mime_type.to_owned(), String::new(), data.to_owned())
+    } else {
+        let path = address.split(['?', '#']).next().unwrap_or_default();
+        let format = match extension(path).to_ascii_lowercase().as_str() {
+            "jpg" | "jpeg" => "jpeg",
+            "webp" => "webp",
+            "gif" => "gif",
+            _ => "png",
+        };
+        (format!("image/{format}"), address.into_owned(), String::new())
     };
     let format = mime_type.strip_prefix("image/").unwrap_or("png").to_owned();
     let filename = if url.is_empty() { format!("image.{format}") } else { file_name(&url) };

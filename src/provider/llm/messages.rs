@@ -49,7 +49,7 @@ fn filled(text: Option<&String>) -> Option<&str> {
 
 /// Text, or parts. A list of nothing but text becomes one text: not every upstream, and no search plugin of the
 /// gateway, reads lists.
-fn content<'m>(content: &'m Content, format: MultimodalFormat) -> Result<MessageContent<'m>, InvokeError> {
+fn content(content: &Content, format: MultimodalFormat) -> Result<MessageContent<'_>, InvokeError> {
     let parts = match content {
         Content::Text(text) => return Ok(MessageContent::Text(Cow::Borrowed(text))),
         Content::Parts(parts) => parts,
@@ -61,11 +61,11 @@ fn content<'m>(content: &'m Content, format: MultimodalFormat) -> Result<Message
     if let Some(texts) = texts {
         return Ok(MessageContent::Text(Cow::Owned(texts.join("\n"))));
     }
-    let part = |part: &'m ContentPart| match part {
+    let parts = parts.iter().map(|part| match part {
         ContentPart::Text(text) => Ok(MessagePart::Text { text: Cow::Borrowed(text.as_str()) }),
         ContentPart::Media(file) => media::part(file, format),
-    };
-    Ok(MessageContent::Parts(parts.iter().map(part).collect::<Result<_, _>>()?))
+    });
+    Ok(MessageContent::Parts(parts.collect::<Result<_, _>>()?))
 }
 
 fn text_of(part: &ContentPart) -> Option<&str> {
@@ -105,7 +105,7 @@ fn assistant<'a>(
                 let call = function_call(call);
                 format!("Calling the tool {} with {}", call.name, call.arguments)
             });
-            append(&mut wire.content, calls.collect());
+            append(&mut wire.content, &calls.collect::<Vec<_>>());
             converted.push(wire);
         }
     }
@@ -137,7 +137,7 @@ fn take_thinking<'a>(content: &mut MessageContent<'a>, calls_follow: bool) -> Op
     }
 }
 
-fn append(content: &mut MessageContent<'_>, lines: Vec<String>) {
+fn append(content: &mut MessageContent<'_>, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
@@ -171,8 +171,8 @@ fn tool<'a>(
     let content = content(&message.content, dialect.format)?;
     let id = filled(message.tool_call_id.as_ref());
     let called = || {
-        let calls = messages.iter().flat_map(|message| &message.tool_calls);
-        calls.rev().find(|call| id == Some(call.id.as_str())).map(|call| call.name.as_str())
+        let mut calls = messages.iter().flat_map(|message| &message.tool_calls).rev();
+        calls.find(|call| id == Some(call.id.as_str())).map(|call| call.name.as_str())
     };
     Ok(match dialect.tools {
         ToolMode::Tools => Message { tool_call_id: id, ..Message::new("tool", content) },

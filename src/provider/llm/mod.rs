@@ -140,12 +140,11 @@ async fn counts(reported: Reported, transcript: usage::Transcript, request: LlmR
         Some(_) => 0,
         None => tokens::count_conversation(request.prompt_messages, request.tools).await,
     };
-    let completion = match reported.completion {
-        Some(_) => 0,
-        None => {
-            let (text, more) = transcript.into_parts();
-            tokens::count_texts(vec![text]).await.into_iter().sum::<u64>() + more
-        }
+    let completion = if reported.completion.is_some() {
+        0
+    } else {
+        let (text, more) = transcript.into_parts();
+        tokens::count_texts(vec![text]).await.into_iter().sum::<u64>() + more
     };
     reported.complete(prompt, completion)
 }

@@ -25,7 +25,7 @@ pub(super) fn prompt(messages: &[PromptMessage]) -> Result<String, InvokeError> 
             if !said.is_empty() {
                 said.push('\n');
             }
-            said.push_str(&format!("Calling the tool {} with {}", call.name, call.arguments));
+            said.extend(["Calling the tool ", &call.name, " with ", &call.arguments]);
         }
         let speaker = match message.role {
             Role::System | Role::Developer => "",

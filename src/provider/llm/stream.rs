@@ -75,7 +75,7 @@ pub struct Ending {
 
 /// One answer on its way.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of one answer")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one answer")]
 pub struct StreamState {
     show_thinking: bool,
     guardrail: Guardrail,
@@ -173,21 +173,9 @@ impl StreamState {
         let suspicious = named_error || chunk.is_suspicious();
         self.push(chunk, out)?;
         if suspicious {
-            self.look_for_error(event, data, named_error, meta)?;
+            look_for_error(event, data, named_error, meta)?;
         }
         Ok(if self.cut { Flow::Cut } else { Flow::Continue })
-    }
-
-    /// Reads the whole of a suspicious event again. What turns out to be no error is foreign, and skipped.
-    fn look_for_error(&self, event: &Event, data: &str, named: bool, meta: &ReplyMeta) -> Result<(), Error> {
-        let status =
-            event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
-        let value: Value = serde_json::from_str(data).unwrap_or_default();
-        match Error::in_answer(&value, status, meta) {
-            Some(error) => Err(error),
-            None if named => Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
-            None => Ok(()),
-        }
     }
 
     /// Takes one decoded chunk.
@@ -390,6 +378,17 @@ impl StreamState {
             structured_output: self.structured.and_then(|text| object(&text)),
             transcript: self.transcript,
         })
+    }
+}
+
+/// Reads the whole of a suspicious event again. What turns out to be no error is foreign, and skipped.
+fn look_for_error(event: &Event, data: &str, named: bool, meta: &ReplyMeta) -> Result<(), Error> {
+    let status = event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
+    let value: Value = serde_json::from_str(data).unwrap_or_default();
+    match Error::in_answer(&value, status, meta) {
+        Some(error) => Err(error),
+        None if named => Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
+        None => Ok(()),
     }
 }
 

@@ -104,9 +104,9 @@ fn plain_name(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn structured(parameters: Value, schema: Option<Value>) -> Result<Structured, InvokeError> {
+    fn structured(parameters: Value, schema: Option<&Value>) -> Result<Structured, InvokeError> {
         let Value::Object(parameters) = parameters else { panic!("an object") };
-        Structured::new(&Parameters::new(parameters).unwrap(), schema.as_ref(), true)
+        Structured::new(&Parameters::new(parameters).unwrap(), schema, true)
     }
 
     fn asked(parameters: Value) -> Value {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn the_hosts_schema_counts_when_the_parameters_have_none() {
         let host = Some(json!({"type": "object"}));
-        let structured = |parameters| structured(parameters, host.clone()).unwrap();
+        let structured = |parameters| structured(parameters, host.as_ref()).unwrap();
         assert!(structured(json!({})).wants_object);
         let format = structured(json!({})).response_format.unwrap();
         assert_eq!(format["json_schema"]["schema"], json!({"type": "object"}));

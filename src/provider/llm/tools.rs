@@ -93,14 +93,14 @@ fn refused(problem: &str) -> InvokeError {
 mod tests {
     use super::*;
 
-    fn offer(mode: ToolMode, names: &[&str], choice: Option<ToolChoice>) -> Result<Value, InvokeError> {
+    fn offer(mode: ToolMode, names: &[&str], choice: Option<&ToolChoice>) -> Result<Value, InvokeError> {
         let tool = |name: &&str| ToolDefinition {
             name: (*name).to_owned(),
             description: String::new(),
             parameters: json!({"type": "object"}),
         };
         let tools: Vec<_> = names.iter().map(tool).collect();
-        let offer = Offer::new(mode, &tools, choice.as_ref())?;
+        let offer = Offer::new(mode, &tools, choice)?;
         let count = (offer.tools.len(), offer.functions.len());
         Ok(json!([count, offer.tool_choice, offer.function_call]))
     }
@@ -115,14 +115,14 @@ mod tests {
 
     #[test]
     fn the_hosts_choice_is_passed_on() {
-        let named = || Some(ToolChoice::Tool("f".to_owned()));
+        let named = ToolChoice::Tool("f".to_owned());
         let named_tool = json!({"type": "function", "function": {"name": "f"}});
-        assert_eq!(offer(ToolMode::Tools, &["f"], named()).unwrap()[1], named_tool);
-        assert_eq!(offer(ToolMode::Tools, &["f"], Some(ToolChoice::Required)).unwrap()[1], "required");
-        assert_eq!(offer(ToolMode::Tools, &["f"], Some(ToolChoice::None)).unwrap()[1], "none");
-        assert_eq!(offer(ToolMode::Functions, &["f"], named()).unwrap()[2], json!({"name": "f"}));
-        assert_eq!(offer(ToolMode::Functions, &["f"], Some(ToolChoice::Required)).unwrap()[2], json!({"name": "f"}));
-        assert_eq!(offer(ToolMode::Functions, &["f"], Some(ToolChoice::None)).unwrap()[2], "none");
+        assert_eq!(offer(ToolMode::Tools, &["f"], Some(&named)).unwrap()[1], named_tool);
+        assert_eq!(offer(ToolMode::Tools, &["f"], Some(&ToolChoice::Required)).unwrap()[1], "required");
+        assert_eq!(offer(ToolMode::Tools, &["f"], Some(&ToolChoice::None)).unwrap()[1], "none");
+        assert_eq!(offer(ToolMode::Functions, &["f"], Some(&named)).unwrap()[2], json!({"name": "f"}));
+        assert_eq!(offer(ToolMode::Functions, &["f"], Some(&ToolChoice::Required)).unwrap()[2], json!({"name": "f"}));
+        assert_eq!(offer(ToolMode::Functions, &["f"], Some(&ToolChoice::None)).unwrap()[2], "none");
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
             (ToolMode::Functions, &["f", "g"], ToolChoice::Required),
             (ToolMode::None, &["f"], ToolChoice::Required),
         ] {
-            assert!(offer(mode, names, Some(choice)).is_err());
+            assert!(offer(mode, names, Some(&choice)).is_err());
         }
     }
 }

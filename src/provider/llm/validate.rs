@@ -1,6 +1,6 @@
 //! Saving a model: the cheapest request that proves that its calls will work.
 
-use super::exchange::{Exchange, Failure, Read, Unread};
+use super::exchange::{Exchange, Failure, Unread};
 use super::headers;
 use super::parameters::Parameters;
 use super::request::{Ingredients, TextRequest};
@@ -36,17 +36,16 @@ pub(super) async fn text(cx: &Context, credentials: &TextCredentials) -> Result<
         stream: true,
         total_timeout: Some(LIMIT),
     };
-    Ok(exchange.with_retries(&mut body, &mut FirstPiece).await?)
-}
-
-/// Reads no further than the first piece of an answer.
-struct FirstPiece;
-
-impl Read for FirstPiece {
-    type Answer = ();
-
-    async fn read(&mut self, reply: Reply) -> Result<(), Unread> {
-        first_piece(reply).await
+    let mut tries = exchange.tries();
+    loop {
+        let checked = match exchange.send(&mut body, &tries).await {
+            Ok(reply) => first_piece(reply).await,
+            Err(unread) => Err(unread),
+        };
+        match checked {
+            Ok(()) => return Ok(()),
+            Err(unread) => exchange.learn(&mut tries, &body, unread)?,
+        }
     }
 }
 
