@@ -7,9 +7,9 @@
 
 use higress_dify_plugin::runtime::declaration::{Declaration, Sources};
 use higress_dify_plugin::runtime::entities::{
-    Content, ContentPart, Credentials, I18n, LlmRequest, LlmTokensRequest, LlmUsage, ModelRef, ModelSchema,
-    PromptMessage,
+    Content, ContentPart, Credentials, I18n, LlmRequest, LlmTokensRequest, ModelRef, ModelSchema, PromptMessage,
 };
+use higress_dify_plugin::runtime::pricing::llm_usage;
 use higress_dify_plugin::runtime::{Context, InvokeError, LlmOutput, Provider, Settings, run};
 use serde_json::{Map, json};
 use std::error::Error;
@@ -51,13 +51,7 @@ impl Provider for Echo {
             out.text(word).await?;
         }
         let words = count(&said);
-        let usage = LlmUsage {
-            prompt_tokens: words,
-            completion_tokens: words,
-            total_tokens: 2 * words,
-            latency: cx.started.elapsed().as_secs_f64(),
-            ..LlmUsage::default()
-        };
+        let usage = llm_usage(words, words, None, cx.started.elapsed());
         out.finish(usage, Some("stop".to_owned()), None).await
     }
 
