@@ -182,10 +182,7 @@ impl Lane {
         if let (Merging::Window(window), Some(Item::Text { .. })) = (state.merging, &item) {
             state.held_until = Some(now + window);
         }
-        let again = match state.queue.is_empty() {
-            true => None,
-            false => Some(state.held(now).unwrap_or(now)),
-        };
+        let again = if state.queue.is_empty() { None } else { Some(state.held(now).unwrap_or(now)) };
         state.place = match again {
             None => Place::Idle,
             Some(due) if due > now => Place::Delayed(due),
