@@ -1,7 +1,7 @@
 //! Calls that nobody waits for any more are found, and no other call is ever cut.
 
 use crate::support::{OPTIONS, Said, Scene, ask, scene, scene_on};
-use higress_dify_plugin::runtime::server::ServeOptions;
+use higress_dify_plugin::runtime::server::{Outcome, ServeOptions};
 use higress_dify_plugin::runtime::transport::memory;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -175,4 +175,18 @@ async fn switched_off_no_question_is_asked() {
     daemon.for_seconds(510).await;
     daemon.heard["S"].assert_whole();
     assert_eq!(daemon.questions, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_has_closed_its_side_keeps_its_calls() {
+    let mut daemon = Daemon::new(scene(PROBING), Some(Duration::from_millis(10)));
+    daemon.ask("S", "sleep 200").await;
+    daemon.for_seconds(20).await;
+    daemon.scene.host.close_input();
+    daemon.until(Instant::now() + Duration::from_secs(190), |daemon| daemon.running() == 0).await;
+    assert_eq!(daemon.scene.server.await.unwrap(), Outcome::InputEnded);
+    while let Some(event) = daemon.scene.host.event().await {
+        daemon.heard.entry("S".to_owned()).or_default().hear(&event["data"]);
+    }
+    daemon.heard["S"].assert_whole();
 }
