@@ -4,5 +4,8 @@
 #[path = "wire/answers.rs"]
 mod answers;
 #[cfg(test)]
+#[path = "wire/remote.rs"]
+mod remote;
+#[cfg(test)]
 #[path = "wire/requests.rs"]
 mod requests;

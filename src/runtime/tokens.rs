@@ -5,12 +5,16 @@
 
 use super::entities::{Content, ContentPart, PromptMessage, Role, ToolCall, ToolDefinition};
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// From this many characters on, the count is the number of characters, as in the SDK.
 const LONG_TEXT: usize = 100_000;
 
 /// Texts over this many bytes are counted on the blocking pool: below it a count takes about a millisecond.
 const INLINE_BYTES: usize = 16 * 1024;
+
+/// Whether the vocabulary is there.
+static LOADED: AtomicBool = AtomicBool::new(false);
 
 /// How many tokens `text` has. Names of special tokens, for example `<|endoftext|>`, are ordinary text here.
 ///
@@ -25,7 +29,9 @@ pub fn count_text(text: &str) -> u64 {
             return characters as u64;
         }
     }
-    tiktoken_rs::r50k_base_singleton().count_ordinary(text) as u64
+    let count = tiktoken_rs::r50k_base_singleton().count_ordinary(text) as u64;
+    LOADED.store(true, Ordering::Relaxed);
+    count
 }
 
 /// How many tokens a conversation has: 3 per message, each of its values, 1 more per name, 3 for the answer to come,
@@ -134,10 +140,10 @@ fn text_bytes(message: &PromptMessage) -> usize {
     content + message.tool_calls.iter().map(|call| call.arguments.len()).sum::<usize>()
 }
 
-/// Counts here or, when there is much to count, on the blocking pool. `fallback` stands in when the pool is gone
+/// Counts here or, when there is much to count or the vocabulary must be loaded, on the blocking pool. `fallback` stands in when the pool is gone
 /// (the process ends) or the count failed.
 async fn off_thread<T: Send + 'static>(bytes: usize, fallback: T, count: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes <= INLINE_BYTES {
+    if bytes <= INLINE_BYTES && LOADED.load(Ordering::Relaxed) {
         return count();
     }
     tokio::task::spawn_blocking(count).await.unwrap_or(fallback)

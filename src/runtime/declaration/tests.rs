@@ -3,7 +3,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-pub(crate) const MANIFEST: &str = "
+const MANIFEST: &str = "
 version: 0.1.2
 type: plugin
 author: acme

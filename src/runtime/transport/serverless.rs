@@ -170,3 +170,6 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

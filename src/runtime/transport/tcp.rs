@@ -235,8 +235,8 @@ async fn listen(mut read: impl AsyncRead + Unpin, lines: mpsc::Sender<Inbound>, 
             }
         }
     };
-    let last = splitter.finish().as_ref().and_then(plain_text);
-    last.or(said).map_or(Ended::Lost(lost), Ended::Refused)
+    let unfinished = splitter.finish().as_ref().and_then(plain_text);
+    unfinished.or(said).map_or(Ended::Lost(lost), Ended::Refused)
 }
 
 /// The text of a line that is no message, fit for a terminal.
