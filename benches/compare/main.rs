@@ -39,7 +39,12 @@ fn main() {
         if let (Some(folder), Some(python)) = (&options.launcher, sides.get(1).map(|sdk| sdk.command[0].clone())) {
             let command = vec![python, "-m".into(), "main".into()];
             let launched = process::Plugin::start(&command, folder);
-            table.add("start to first heartbeat, through the launcher", "ms", "plugin", launched.start.as_secs_f64() * 1e3);
+            table.add(
+                "start to first heartbeat, through the launcher",
+                "ms",
+                "plugin",
+                launched.start.as_secs_f64() * 1e3,
+            );
         }
     }
     println!("{}", table.render());

@@ -11,21 +11,21 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-pub struct Side {
+pub(crate) struct Side {
     pub name: &'static str,
     pub command: Vec<String>,
     pub folder: PathBuf,
     pub sdk: bool,
 }
 
-pub struct Scenario<'a> {
+pub(crate) struct Scenario<'a> {
     pub side: &'a Side,
     pub gateway: &'a Gateway,
     pub table: &'a mut Table,
 }
 
 impl Scenario<'_> {
-    pub fn run_all(&mut self) {
+    pub(crate) fn run_all(&mut self) {
         self.start_and_idle();
         self.flooded("CPU per chunk, 32 flooded streams, merging off", Some(-1));
         if !self.side.sdk {
@@ -75,8 +75,11 @@ impl Scenario<'_> {
     }
 
     fn first_chunk_rows(&mut self, sessions: &HashMap<String, Session>, load: &str) {
-        let mut first: Vec<f64> =
-            sessions.values().filter_map(|session| session.first_chunk).map(|first| first.as_secs_f64() * 1e3).collect();
+        let mut first: Vec<f64> = sessions
+            .values()
+            .filter_map(|session| session.first_chunk)
+            .map(|first| first.as_secs_f64() * 1e3)
+            .collect();
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             self.table.add(&format!("first chunk {name}, {load}"), "ms", self.side.name, percentile(&mut first, share));
         }
@@ -90,7 +93,12 @@ impl Scenario<'_> {
         let sessions = plugin.run(&self.chats(streams, "pace-20ms-100", None), DEADLINE);
         whole(&sessions);
         let load = format!("{streams} streams paced at 20 ms");
-        self.table.add(&format!("CPU per chunk, {load}"), "µs", self.side.name, per_chunk(&plugin, before, streams * chunks));
+        self.table.add(
+            &format!("CPU per chunk, {load}"),
+            "µs",
+            self.side.name,
+            per_chunk(&plugin, before, streams * chunks),
+        );
         self.first_chunk_rows(&sessions, &load);
         self.table.add(&format!("peak memory, {load}"), "MiB", self.side.name, plugin.memory("VmHWM"));
     }
@@ -103,7 +111,12 @@ impl Scenario<'_> {
         let requests: Vec<_> = texts.chunks(batch).enumerate().map(|(n, texts)| self.embed(n, texts)).collect();
         let begun = std::time::Instant::now();
         whole(&plugin.run_windowed(&requests, 1, DEADLINE));
-        self.table.add("2,000 texts embedded, one call at a time", "ms", self.side.name, begun.elapsed().as_secs_f64() * 1e3);
+        self.table.add(
+            "2,000 texts embedded, one call at a time",
+            "ms",
+            self.side.name,
+            begun.elapsed().as_secs_f64() * 1e3,
+        );
     }
 
     fn connections(&mut self) {
@@ -127,7 +140,7 @@ impl Scenario<'_> {
 }
 
 /// The cost of a chunk at many streams and at long ones.
-pub fn curve(side: &Side, gateway: &Gateway) -> Vec<Point> {
+pub(crate) fn curve(side: &Side, gateway: &Gateway) -> Vec<Point> {
     [(1, 10_000), (10, 1_000), (10, 10_000), (100, 1_000), (1_000, 100), (5_000, 20)]
         .into_iter()
         .map(|(streams, chunks)| {
@@ -140,7 +153,13 @@ pub fn curve(side: &Side, gateway: &Gateway) -> Vec<Point> {
         .collect()
 }
 
-fn chats(side: &Side, gateway: &Gateway, streams: usize, model: &str, merge_window_ms: Option<i64>) -> Vec<(String, String)> {
+fn chats(
+    side: &Side,
+    gateway: &Gateway,
+    streams: usize,
+    model: &str,
+    merge_window_ms: Option<i64>,
+) -> Vec<(String, String)> {
     let data = json!({"type": "model", "action": "invoke_llm", "user_id": "u", "provider": provider(side), "model_type": "llm",
         "model": model, "model_parameters": {}, "stop": [], "tools": [], "stream": true,
         "prompt_messages": [{"role": "user", "content": "hi", "name": "", "tool_calls": [], "tool_call_id": ""}],
@@ -178,7 +197,7 @@ fn whole(sessions: &HashMap<String, Session>) {
 }
 
 fn per_chunk(plugin: &Plugin, before: Duration, chunks: usize) -> f64 {
-    (plugin.cpu() - before).as_secs_f64() * 1e6 / as_f64(chunks as u64)
+    plugin.cpu().checked_sub(before).unwrap().as_secs_f64() * 1e6 / as_f64(chunks as u64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]

@@ -7,7 +7,7 @@ pub mod chunk;
 pub mod json;
 pub mod request;
 
-pub use chunk::{ChatChunk, Choice, Content, Delta, Part, ReportedError, ToolCallDelta, Usage};
+pub use chunk::{ChatChunk, Choice, Content, Delta, Part, ToolCallDelta, Usage};
 pub use request::{ChatRequest, DataUri, FileData, Function, FunctionCall, Message, MessageContent, MessagePart, Tool};
 
 /// Where chat completions are, below a route's base.

@@ -114,6 +114,9 @@ impl Endpoint {
             return Err(refused("The endpoint URL has a user name or password in it")
                 .advise("Remove it and choose a consumer authorisation in the form"));
         }
+        if authority.is_empty() {
+            return Err(refused("The endpoint URL has no host"));
+        }
         let mut base = Url::parse(&format!("{scheme}://{authority}{}", escape::path(path)))
             .map_err(|reason| refused(format!("The endpoint URL has no valid host or port: {reason}")))?;
         let (prefix, ends_in_api_v1) = without_api_path(base.path());

@@ -1,4 +1,4 @@
-//! From an answer that is an error to an [`Error`]: OpenAI, DashScope, Anthropic, vLLM and FastAPI bodies, plain text,
+//! From an answer that is an error to an [`Error`]: bodies of OpenAI, `DashScope`, Anthropic, vLLM and `FastAPI`, plain text,
 //! HTML, nothing.
 
 use super::error_table::{self, Rule};
@@ -59,7 +59,7 @@ impl Refusal<'_> {
         let own = rule.and_then(|rule| rule.message).map(str::to_owned);
         let mut message = own.or_else(|| told.message.clone()).unwrap_or_else(|| plain(text));
         if message.is_empty() {
-            message = self.status.canonical_reason().unwrap_or("no reason given").to_owned();
+            self.status.canonical_reason().unwrap_or("no reason given").clone_into(&mut message);
         }
         if let Some(challenge) = hints::text(self.headers, "www-authenticate").filter(|_| text.is_empty()) {
             message = format!("{message} ({challenge})");

@@ -3,7 +3,7 @@
 use super::{Error, ErrorKind};
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// The bytes of a request body.
 pub(super) fn body(value: &impl Serialize) -> Result<Bytes, Error> {
@@ -19,8 +19,12 @@ pub(super) fn not_promised(message: impl Into<String>) -> Error {
 
 /// A whole number of `object`, also when it is written as `12.0`; anything else counts as missing.
 pub(super) fn count(object: &Value, key: &str) -> Option<u64> {
-    let value = object.get(key)?;
-    value.as_u64().or_else(|| whole(value.as_f64()?))
+    object.get(key)?.as_number().and_then(whole_number)
+}
+
+/// The whole number that `number` is, also when it is written as `12.0`.
+pub(super) fn whole_number(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| whole(number.as_f64()?))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole number in range")]

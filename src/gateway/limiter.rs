@@ -8,7 +8,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Distinct endpoints and limits; when there are more, unused ones are forgotten.
 const MAX_ENTRIES: usize = 1024;
 
-static LIMITS: LazyLock<Mutex<HashMap<(Endpoint, usize), Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+type Limits = HashMap<(Endpoint, usize), Arc<Semaphore>>;
+
+static LIMITS: LazyLock<Mutex<Limits>> = LazyLock::new(Mutex::default);
 
 /// Waits until fewer than `limit` calls with this limit run at `endpoint`; the call runs as long as the permit lives.
 pub async fn acquire(endpoint: &Endpoint, limit: usize) -> Option<OwnedSemaphorePermit> {

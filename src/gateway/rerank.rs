@@ -228,7 +228,7 @@ impl Entry<'_> {
             .and_then(|raw| raw.get().parse::<f64>().ok())
             .filter(|score| score.is_finite())
             .ok_or_else(|| json::not_promised(format!("the result for document {index} has no score")))?;
-        Ok((index.as_u64().and_then(|index| usize::try_from(index).ok()), score))
+        Ok((json::whole_number(index).and_then(|index| usize::try_from(index).ok()), score))
     }
 }
 

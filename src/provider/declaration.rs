@@ -1,7 +1,6 @@
 //! What Dify is told of the plugin when it registers over a socket. From a package Dify reads the same files itself.
 
-use crate::runtime::Declaration;
-use crate::runtime::declaration::{DeclarationError, Sources};
+use crate::runtime::declaration::{Declaration, DeclarationError, Sources};
 
 /// The manifest, the provider's form and the icons, as they were when the program was built.
 ///

@@ -1,178 +1,198 @@
-//! Settings, with the names of the `dify_plugin` SDK: from the environment (names in any case), then from the file
-//! `.env` in the working directory, then the default.
+//! Settings, from the environment and the file `.env`, with the names of the `dify_plugin` SDK.
 
+use secrecy::SecretString;
 use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
-/// How the plugin reaches its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the plugin meets its host (`INSTALL_METHOD`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InstallMethod {
-    /// Over stdin and stdout of a process the host started.
+    /// The host starts the process and speaks over stdin and stdout.
+    #[default]
     Local,
-    /// Over a socket to a host somewhere: remote debugging.
+    /// The process dials a host's remote-debugging port.
     Remote,
-    /// Over HTTP, one request a call.
+    /// The process serves HTTP.
     Serverless,
 }
 
-/// Every setting of a process.
+/// How log lines on stderr look (`<PREFIX>_LOG_FORMAT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// All settings, read once. Strongest first: environment (names in any letter case), `.env` in the working
+/// directory, default. An empty value counts as not set; unknown names are ignored.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `INSTALL_METHOD`: `local`, `remote` or `serverless`.
     pub install_method: InstallMethod,
-    /// `MAX_REQUEST_TIMEOUT`, seconds: the longest silence of one answer in serverless mode.
-    pub max_request_timeout: Duration,
-    /// `MAX_WORKER`: sessions that run at once.
+    /// `MAX_WORKER`, 10,000: calls that run at the same time. More wait in order.
     pub max_worker: usize,
-    /// `HEARTBEAT_INTERVAL`, seconds.
+    /// `HEARTBEAT_INTERVAL`, 10 s.
     pub heartbeat_interval: Duration,
+    /// `MAX_REQUEST_TIMEOUT`, 300 s: the longest silence of one serverless answer.
+    pub max_request_timeout: Duration,
     /// `REMOTE_INSTALL_URL`: wins over host and port.
     pub remote_install_url: Option<String>,
-    /// `REMOTE_INSTALL_HOST`
+    /// `REMOTE_INSTALL_HOST`, `localhost`.
     pub remote_install_host: String,
-    /// `REMOTE_INSTALL_PORT`
+    /// `REMOTE_INSTALL_PORT`, 5003.
     pub remote_install_port: u16,
-    /// `REMOTE_INSTALL_KEY`
-    pub remote_install_key: Option<secrecy::SecretString>,
-    /// `SERVERLESS_HOST`
+    /// `REMOTE_INSTALL_KEY`: the debugging key.
+    pub remote_install_key: Option<SecretString>,
+    /// `SERVERLESS_HOST`, `0.0.0.0`.
     pub serverless_host: String,
-    /// `SERVERLESS_PORT`
+    /// `SERVERLESS_PORT`, 8080.
     pub serverless_port: u16,
-    /// `<PREFIX>_STOP_PROBE`: `off` switches off finding abandoned sessions.
+    /// `<PREFIX>_SESSION_CEILING`, 630 s: a call that runs longer is given up. The host gives up after 600 s.
+    pub session_ceiling: Duration,
+    /// `<PREFIX>_STOP_PROBE`, on: whether long calls are checked for somebody who still waits.
     pub stop_probe: bool,
-    /// `<PREFIX>_LOG`: what goes to standard error, for example `debug` or `call=info`.
+    /// `<PREFIX>_LOG`: what is logged, for example `debug` or `warn,call=info`; see `tracing_subscriber`'s
+    /// `EnvFilter`. Each transport has its own default.
     pub log: Option<String>,
-    /// `<PREFIX>_LOG_FORMAT`: `json` for one JSON object a line.
-    pub log_json: bool,
+    /// `<PREFIX>_LOG_FORMAT`: `text` or `json`.
+    pub log_format: LogFormat,
 }
 
-/// A setting that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the setting {name} is {value:?}: {expected}")]
-pub struct SettingError {
-    name: String,
-    value: String,
-    expected: &'static str,
+/// A setting that cannot be used. It names the setting and what would be right; a value that may be secret is not
+/// shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError(String);
+
+impl SettingsError {
+    pub(crate) const fn new(text: String) -> Self {
+        Self(text)
+    }
 }
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
 
 impl Settings {
-    /// Reads the environment and `.env`. `prefix` is the plugin's own, for the settings that the SDK does not have.
-    ///
-    /// # Errors
-    ///
-    /// When a setting has a value that cannot be used; the text names it.
-    pub fn load(prefix: &str) -> Result<Self, SettingError> {
-        let file = dotenvy::from_filename_iter(".env").into_iter().flatten().flatten();
-        Self::read(
-            prefix,
-            file.chain(
-                std::env::vars_os()
-                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-            ),
-        )
+    /// Reads the process environment and `.env`. `prefix` begins the names that are the program's own, for example
+    /// `HIGRESS`.
+    pub fn load(prefix: &str) -> Result<Self, SettingsError> {
+        // Values that are not UTF-8 can be none of ours.
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::from_variables(prefix, environment, dotenv(Path::new(".env"))?)
     }
 
-    /// Reads pairs of names and values, later ones winning.
-    fn read(prefix: &str, pairs: impl Iterator<Item = (String, String)>) -> Result<Self, SettingError> {
-        let found = Found(pairs.map(|(name, value)| (name.to_ascii_uppercase(), value)).collect());
-        let install_method = match found.text("INSTALL_METHOD").as_deref() {
-            None | Some("local") => InstallMethod::Local,
-            Some("remote") => InstallMethod::Remote,
-            Some("serverless") => InstallMethod::Serverless,
-            Some(other) => {
-                return Err(SettingError {
-                    name: "INSTALL_METHOD".to_owned(),
-                    value: other.to_owned(),
-                    expected: "it must be local, remote or serverless",
-                });
+    /// Settings from given variables, `environment` over `dotenv`.
+    pub fn from_variables(
+        prefix: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        dotenv: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let mut values = HashMap::new();
+        for (name, value) in dotenv.into_iter().chain(environment) {
+            if !value.trim().is_empty() {
+                values.insert(name.to_ascii_uppercase(), value.trim().to_owned());
             }
-        };
+        }
+        let variables = Variables(values);
+        let own = |name: &str| format!("{}_{name}", prefix.to_ascii_uppercase());
         Ok(Self {
-            install_method,
-            max_request_timeout: found.seconds("MAX_REQUEST_TIMEOUT", 300.0)?,
-            max_worker: found.number("MAX_WORKER", 10_000, "it must be a whole number above 0")?,
-            heartbeat_interval: found.seconds("HEARTBEAT_INTERVAL", 10.0)?,
-            remote_install_url: found.text("REMOTE_INSTALL_URL"),
-            remote_install_host: found.text("REMOTE_INSTALL_HOST").unwrap_or_else(|| "localhost".to_owned()),
-            remote_install_port: found.number("REMOTE_INSTALL_PORT", 5003, PORT)?,
-            remote_install_key: found.text("REMOTE_INSTALL_KEY").map(Into::into),
-            serverless_host: found.text("SERVERLESS_HOST").unwrap_or_else(|| "0.0.0.0".to_owned()),
-            serverless_port: found.number("SERVERLESS_PORT", 8080, PORT)?,
-            stop_probe: !found
-                .text(&format!("{prefix}_STOP_PROBE"))
-                .is_some_and(|text| text.eq_ignore_ascii_case("off")),
-            log: found.text(&format!("{prefix}_LOG")),
-            log_json: found.text(&format!("{prefix}_LOG_FORMAT")).is_some_and(|text| text.eq_ignore_ascii_case("json")),
+            install_method: variables.one_of(
+                "INSTALL_METHOD",
+                &[
+                    ("local", InstallMethod::Local),
+                    ("remote", InstallMethod::Remote),
+                    ("serverless", InstallMethod::Serverless),
+                ],
+            )?,
+            max_worker: variables.number("MAX_WORKER", 10_000, 1..=1_000_000)?,
+            heartbeat_interval: variables.seconds("HEARTBEAT_INTERVAL", 10.0)?,
+            max_request_timeout: variables.seconds("MAX_REQUEST_TIMEOUT", 300.0)?,
+            remote_install_url: variables.text("REMOTE_INSTALL_URL"),
+            remote_install_host: variables.text("REMOTE_INSTALL_HOST").unwrap_or_else(|| "localhost".to_owned()),
+            remote_install_port: variables.number("REMOTE_INSTALL_PORT", 5003, 1..=u16::MAX)?,
+            remote_install_key: variables.text("REMOTE_INSTALL_KEY").map(SecretString::from),
+            serverless_host: variables.text("SERVERLESS_HOST").unwrap_or_else(|| "0.0.0.0".to_owned()),
+            serverless_port: variables.number("SERVERLESS_PORT", 8080, 0..=u16::MAX)?,
+            session_ceiling: variables.seconds(&own("SESSION_CEILING"), 630.0)?,
+            stop_probe: variables.one_of(&own("STOP_PROBE"), &[("on", Switch(true)), ("off", Switch(false))])?.0,
+            log: variables.text(&own("LOG")),
+            log_format: variables
+                .one_of(&own("LOG_FORMAT"), &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
         })
     }
 }
 
-const PORT: &str = "it must be a port from 1 to 65535";
+#[derive(Clone, Copy)]
+struct Switch(bool);
 
-struct Found(HashMap<String, String>);
+impl Default for Switch {
+    fn default() -> Self {
+        Self(true)
+    }
+}
 
-impl Found {
+/// The variables of `file`; none when there is no such file.
+fn dotenv(file: &Path) -> Result<Vec<(String, String)>, SettingsError> {
+    let unusable = |error: &dyn fmt::Display| SettingsError(format!("the file .env cannot be read: {error}"));
+    match dotenvy::from_path_iter(file) {
+        // The error of a line would quote the line, and with it perhaps a key.
+        Ok(lines) => lines.collect::<Result<_, _>>().map_err(|_| unusable(&"a line is not of the form NAME=value")),
+        Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(unusable(&error)),
+    }
+}
+
+/// Values that are set, by name in capitals.
+struct Variables(HashMap<String, String>);
+
+impl Variables {
     fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        self.0.get(name).cloned()
     }
 
-    fn number<T: std::str::FromStr + Default + PartialEq>(
+    fn one_of<T: Copy + Default>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, SettingsError> {
+        let Some(value) = self.0.get(name) else { return Ok(T::default()) };
+        let found = choices.iter().find(|(choice, _)| choice == value);
+        found.map(|(_, chosen)| *chosen).ok_or_else(|| {
+            let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+            SettingsError(format!("{name} must be one of {}, not {value:?}", known.join(", ")))
+        })
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display>(
         &self,
         name: &str,
         default: T,
-        expected: &'static str,
-    ) -> Result<T, SettingError> {
-        let Some(value) = self.text(name) else { return Ok(default) };
-        match value.parse() {
-            Ok(number) if number != T::default() => Ok(number),
-            _ => Err(SettingError { name: name.to_owned(), value, expected }),
-        }
+        range: std::ops::RangeInclusive<T>,
+    ) -> Result<T, SettingsError> {
+        let Some(value) = self.0.get(name) else { return Ok(default) };
+        value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            SettingsError(format!("{name} must be a whole number from {least} to {most}, not {value:?}"))
+        })
     }
 
-    fn seconds(&self, name: &str, default: f64) -> Result<Duration, SettingError> {
-        let Some(value) = self.text(name) else { return Ok(Duration::from_secs_f64(default)) };
-        let seconds = value.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
-        seconds.map(Duration::from_secs_f64).ok_or_else(|| SettingError {
-            name: name.to_owned(),
-            value,
-            expected: "it must be a number of seconds from 0.01 to 86400",
+    fn seconds(&self, name: &str, default: f64) -> Result<Duration, SettingsError> {
+        const LONGEST: f64 = 86_400.0;
+        let Some(value) = self.0.get(name) else { return Ok(Duration::from_secs_f64(default)) };
+        let seconds: Option<f64> = value.parse().ok().filter(|seconds| (0.001..=LONGEST).contains(seconds));
+        seconds.map(Duration::from_secs_f64).ok_or_else(|| {
+            SettingsError(format!("{name} must be a number of seconds above 0 and at most {LONGEST}, not {value:?}"))
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
-        Settings::read("DEMO", pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
-    }
-
-    #[test]
-    fn nothing_set_means_stdio_with_the_defaults() {
-        let settings = read(&[]).unwrap();
-        assert_eq!(settings.install_method, InstallMethod::Local);
-        assert_eq!(settings.heartbeat_interval, Duration::from_secs(10));
-        assert!(settings.stop_probe);
-    }
-
-    #[test]
-    fn names_count_in_any_case_and_later_sources_win() {
-        let settings = read(&[("MAX_WORKER", "5"), ("max_worker", "7"), ("demo_stop_probe", "off")]).unwrap();
-        assert_eq!(settings.max_worker, 7);
-        assert!(!settings.stop_probe);
-    }
-
-    #[test]
-    fn a_wrong_value_is_named() {
-        let error = read(&[("INSTALL_METHOD", "Local")]).unwrap_err().to_string();
-        assert_eq!(error, "the setting INSTALL_METHOD is \"Local\": it must be local, remote or serverless");
-        assert!(read(&[("HEARTBEAT_INTERVAL", "soon")]).is_err());
-        assert!(read(&[("MAX_WORKER", "0")]).is_err());
-    }
-
-    #[test]
-    fn the_debugging_key_is_not_shown() {
-        assert!(!format!("{:?}", read(&[("REMOTE_INSTALL_KEY", "very-secret")]).unwrap()).contains("very-secret"));
-    }
-}
+mod tests;

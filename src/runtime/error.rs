@@ -1,5 +1,8 @@
-//! The error a handler returns: one of the names Dify acts on, and a text for a person.
+//! The error a handler returns: one of the names Dify acts on, and a text for a person. And why a process ends.
 
+use super::config::SettingsError;
+use super::declaration::DeclarationError;
+use super::transport::tcp::RemoteError;
 use std::fmt;
 
 /// The error names that Dify recognises; any other name shows users raw JSON.
@@ -62,3 +65,23 @@ impl fmt::Display for InvokeError {
 }
 
 impl std::error::Error for InvokeError {}
+
+/// Why the plugin could not start, or had to end. For the operator, on stderr.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The declaration would be refused.
+    #[error("the plugin's declaration is not valid: {0}")]
+    Declaration(#[from] DeclarationError),
+    /// Remote debugging ended.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The operating system refused something at start.
+    #[error("cannot {0}: {1}")]
+    Start(&'static str, std::io::Error),
+    /// The host no longer takes output.
+    #[error("the host has closed the output")]
+    OutputClosed,
+}

@@ -65,8 +65,6 @@ struct State {
     held_until: Option<Instant>,
     /// Somebody waits for room.
     waiting: bool,
-    /// How many items were ever queued.
-    pushed: u64,
     ended: bool,
 }
 
@@ -107,11 +105,6 @@ impl Lane {
 
     pub(crate) fn session_id(&self) -> &str {
         &self.session_id
-    }
-
-    /// How many items were ever queued: unchanged means silent.
-    pub(crate) fn pushed(&self) -> u64 {
-        self.state().pushed
     }
 
     /// Queues text as a chunk, or behind text that still waits. Waits for room.
@@ -189,10 +182,7 @@ impl Lane {
         if let (Merging::Window(window), Some(Item::Text { .. })) = (state.merging, &item) {
             state.held_until = Some(now + window);
         }
-        let again = match state.queue.is_empty() {
-            true => None,
-            false => Some(state.held(now).unwrap_or(now)),
-        };
+        let again = if state.queue.is_empty() { None } else { Some(state.held(now).unwrap_or(now)) };
         state.place = match again {
             None => Place::Idle,
             Some(due) if due > now => Place::Delayed(due),
@@ -287,7 +277,6 @@ impl Lane {
 
 impl State {
     fn append(&mut self, text: &str) -> usize {
-        self.pushed += 1;
         let merge = self.merging != Merging::Off;
         match self.queue.back_mut() {
             Some(Item::Text { text: waiting, .. }) if merge && waiting.len() + text.len() <= MAX_CHUNK_TEXT => {
@@ -304,7 +293,6 @@ impl State {
     }
 
     fn push(&mut self, item: Item) -> usize {
-        self.pushed += 1;
         let weight = item.weight();
         self.bytes += weight;
         self.queue.push_back(item);

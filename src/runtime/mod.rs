@@ -1,7 +1,7 @@
 //! A runtime for Dify *model* plugins: transports, sessions, flow control and entities.
 //!
-//! It knows Dify's plugin protocol and nothing of any provider. A plugin implements [`Provider`] and hands it to
-//! [`run`]; `examples/` holds a complete one in a few lines.
+//! It knows Dify's plugin protocol and nothing of any provider. A plugin implements [`Provider`] and hands it to the
+//! server; `examples/` holds a complete one in a few lines.
 
 pub mod code_block;
 pub mod config;
@@ -17,16 +17,14 @@ pub mod parameters;
 pub mod pricing;
 mod probe;
 pub mod protocol;
-mod run;
+pub mod run;
 pub mod server;
-mod session;
-mod telemetry;
+pub mod telemetry;
 pub mod tokens;
 pub mod transport;
 
 pub use config::Settings;
-pub use declaration::Declaration;
-pub use error::{ErrorKind, InvokeError};
+pub use error::{ErrorKind, InvokeError, RuntimeError};
 pub use handler::{Context, Provider};
 pub use output::LlmOutput;
-pub use run::{RunError, run};
+pub use run::run;

@@ -1,220 +1,170 @@
-//! Telling a living session from an abandoned one.
+//! Tells calls that somebody still waits for from abandoned ones.
 //!
-//! Dify's protocol has no cancel message: when a person presses Stop, the daemon closes its listener and goes on
-//! reading. But a backwards invocation on the session, which the daemon refuses to a model plugin, is refused by the
-//! session's own listener: a living session answers within milliseconds, an abandoned one never does.
+//! Dify's protocol has no cancel message: when a person presses Stop, the daemon forgets the session and says nothing.
+//! But it answers a question on a session it knows (it refuses every backwards invocation of a model plugin), and
+//! stays silent on one it has forgotten. So long calls are asked about every few seconds.
 //!
-//! Silence alone proves nothing. It counts only after this process has had an answer from its host, and only for
-//! probes that the host has demonstrably read: it answered a later probe of any session, or (on a pipe) it has read
-//! past the probe. Three such probes in a row over at least ten seconds, and nobody listens.
+//! Silence alone proves nothing: other hosts never answer, and a busy one answers late. A call counts as abandoned
+//! only when all of this holds:
+//!
+//! * this host has answered this process before;
+//! * [`NEEDED`] questions in a row about the call have demonstrably been read by the host: it has answered a question
+//!   that stood behind them in the output, or the output pipe tells that they were taken out of it;
+//! * the first of them was read [`PATIENCE`] ago or longer (or twice the host's usual delay), all of them were known
+//!   to be read [`SETTLED`] ago, and nothing came since.
+//!
+//! This is the state machine alone: it has no clock and does no input or output.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Calls shorter than this are never probed.
-const FIRST: Duration = Duration::from_secs(3);
-/// Between two probes of a session.
-const INTERVAL: Duration = Duration::from_secs(3);
-/// Between two probes of a session on a host that has never answered any.
-const INTERVAL_UNANSWERED: Duration = Duration::from_secs(30);
-/// So many probes in a row, read and unanswered, mean that nobody listens,
-const SILENT_PROBES: usize = 3;
-/// if the first of them was sent at least this long ago.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Between two questions about a call, and before the first.
+const PERIOD: Duration = Duration::from_secs(3);
+/// How many read questions must stay without an answer.
+const NEEDED: usize = 3;
+/// How long they must stay so. With [`PERIOD`] this finds an abandoned call within 14 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The most that a slow host can stretch [`PATIENCE`] to.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
+/// How long an answer may be on its way back after its question was seen read.
+const SETTLED: Duration = Duration::from_secs(1);
+/// No more questions are asked about a call while this many have no answer: a host that does not read, or does not
+/// know the question, is not buried in them.
+const MAX_UNANSWERED: usize = 5;
 
-/// The probes of one connection: a pure state machine over the clock it is given.
+/// What is known about all calls of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
-    sessions: HashMap<String, Session>,
+    calls: HashMap<String, Watch>,
+    /// The call each unanswered question is about.
+    asked: HashMap<u64, String>,
     last_number: u64,
     host_answers: bool,
-    /// The host has read the stream up to here.
-    read_position: u64,
+    /// How late the host has answered lately.
+    delay: Duration,
+    /// The host has read the output up to here.
+    read: u64,
+    /// The host has worked through the output up to here, for it has answered what stands there.
+    worked_through: u64,
 }
 
 #[derive(Debug)]
-struct Session {
-    due: Instant,
-    unanswered: Vec<Probe>,
+struct Watch {
+    ask_at: Instant,
+    unanswered: VecDeque<Question>,
 }
 
 #[derive(Debug)]
-struct Probe {
+struct Question {
     number: u64,
-    sent: Instant,
-    /// Where the probe ends in the stream; `None` until it has been written.
-    position: Option<u64>,
+    /// When it was written, and where in the output it ends.
+    written: Option<(Instant, u64)>,
+    /// When it was first known to be read.
+    seen_read: Option<Instant>,
 }
 
-/// A probe to send.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Due {
-    pub(crate) session_id: String,
-    pub(crate) number: u64,
+impl Question {
+    /// Since when it is unanswered although it was read. A host that has worked through it had every chance since it
+    /// was written; one that has merely taken it out of a pipe may have been busy before.
+    fn unanswered_since(&self, worked_through: u64) -> Option<Instant> {
+        match self.written {
+            Some((written, position)) if position <= worked_through => Some(written),
+            _ => self.seen_read,
+        }
+    }
 }
 
 impl Probes {
+    /// A call begins.
     pub(crate) fn begin(&mut self, session_id: &str, now: Instant) {
-        self.sessions.insert(session_id.to_owned(), Session { due: now + FIRST, unanswered: Vec::new() });
+        let watch = Watch { ask_at: now + PERIOD, unanswered: VecDeque::new() };
+        self.calls.insert(session_id.to_owned(), watch);
     }
 
+    /// A call has ended.
     pub(crate) fn end(&mut self, session_id: &str) {
-        self.sessions.remove(session_id);
+        if let Some(watch) = self.calls.remove(session_id) {
+            self.forget(&watch.unanswered);
+        }
     }
 
-    /// The probes that are due. A session whose last probe is still on its way gets no other.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<Due> {
-        let interval = if self.host_answers { INTERVAL } else { INTERVAL_UNANSWERED };
+    /// The questions to ask now: session and number.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(String, u64)> {
         let mut due = Vec::new();
-        for (session_id, session) in &mut self.sessions {
-            let on_its_way = session.unanswered.last().is_some_and(|probe| probe.position.is_none());
-            if session.due > now || on_its_way || session.unanswered.len() > SILENT_PROBES {
+        for (session_id, watch) in &mut self.calls {
+            let stuck = watch.unanswered.back().is_some_and(|question| question.written.is_none());
+            if now < watch.ask_at || stuck || watch.unanswered.len() >= MAX_UNANSWERED {
                 continue;
             }
+            watch.ask_at = now + PERIOD;
             self.last_number += 1;
-            session.due = now + interval;
-            session.unanswered.push(Probe { number: self.last_number, sent: now, position: None });
-            due.push(Due { session_id: session_id.clone(), number: self.last_number });
+            watch.unanswered.push_back(Question { number: self.last_number, written: None, seen_read: None });
+            self.asked.insert(self.last_number, session_id.clone());
+            due.push((session_id.clone(), self.last_number));
         }
         due
     }
 
-    /// A probe has been written and ends at `position` of the stream.
-    pub(crate) fn written(&mut self, number: u64, position: u64) {
-        let probes = self.sessions.values_mut().flat_map(|session| &mut session.unanswered);
-        if let Some(probe) = probes.into_iter().find(|probe| probe.number == number) {
-            probe.position = Some(position);
+    /// A question is in the output, which is `position` bytes long with it.
+    pub(crate) fn written(&mut self, number: u64, position: u64, now: Instant) {
+        let Some(watch) = self.asked.get(&number).and_then(|session_id| self.calls.get_mut(session_id)) else { return };
+        if let Some(question) = watch.unanswered.iter_mut().find(|question| question.number == number) {
+            question.written = Some((now, position));
         }
     }
 
-    /// The host has read the stream up to `position`.
+    /// The host has read the first `position` bytes of the output.
     pub(crate) fn read_up_to(&mut self, position: u64) {
-        self.read_position = self.read_position.max(position);
+        self.read = self.read.max(position);
     }
 
-    /// The host refused probe `number` of a session: somebody listens, and everything written before was read.
-    pub(crate) fn answered(&mut self, session_id: &str, number: u64, now: Instant) {
-        if !self.host_answers {
-            self.host_answers = true;
-            // Until now they were probed rarely.
-            for session in self.sessions.values_mut() {
-                session.due = session.due.min(now + INTERVAL);
+    /// The host said something on a session, as the answer to question `number` if it is one of ours.
+    pub(crate) fn answered(&mut self, session_id: &str, number: Option<u64>, now: Instant) {
+        let number = number.filter(|number| (1..=self.last_number).contains(number));
+        self.host_answers |= number.is_some();
+        let Some(watch) = self.calls.get_mut(session_id) else { return };
+        let unanswered = std::mem::take(&mut watch.unanswered);
+        // Questions that were already on their way count as answered as well: a late host is not a silent one.
+        if let Some(question) = unanswered.iter().find(|question| Some(question.number) == number)
+            && let Some((written, position)) = question.written
+        {
+            // A single slow answer is forgotten after a while.
+            self.delay = now.duration_since(written).max(self.delay * 7 / 8);
+            self.worked_through = self.worked_through.max(position);
+            self.read = self.read.max(position);
+        }
+        self.forget(&unanswered);
+    }
+
+    /// The calls that nobody waits for any more.
+    pub(crate) fn abandoned(&mut self, now: Instant) -> Vec<String> {
+        let patience = PATIENCE.max(self.delay * 2).min(LONGEST_PATIENCE);
+        let mut abandoned = Vec::new();
+        for (session_id, watch) in &mut self.calls {
+            for question in &mut watch.unanswered {
+                let read = question.written.is_some_and(|(_, position)| position <= self.read);
+                if read && question.seen_read.is_none() {
+                    question.seen_read = Some(now);
+                }
+            }
+            let old = |since: Instant, age: Duration| now.duration_since(since) >= age;
+            let settled =
+                watch.unanswered.iter().filter(|question| question.seen_read.is_some_and(|seen| old(seen, SETTLED)));
+            let patient = watch.unanswered.front().and_then(|first| first.unanswered_since(self.worked_through));
+            if self.host_answers && settled.count() >= NEEDED && patient.is_some_and(|since| old(since, patience)) {
+                abandoned.push(session_id.clone());
             }
         }
-        let Some(session) = self.sessions.get_mut(session_id) else { return };
-        let position = session.unanswered.iter().find(|probe| probe.number == number).and_then(|probe| probe.position);
-        session.unanswered.clear();
-        if let Some(position) = position {
-            self.read_up_to(position);
-        }
+        abandoned
     }
 
-    /// Sessions that nobody listens to.
-    pub(crate) fn abandoned(&self, now: Instant) -> Vec<String> {
-        if !self.host_answers {
-            return Vec::new();
+    fn forget(&mut self, questions: &VecDeque<Question>) {
+        for question in questions {
+            self.asked.remove(&question.number);
         }
-        let silent = |session: &Session| {
-            let read =
-                session.unanswered.iter().filter(|p| p.position.is_some_and(|at| at <= self.read_position)).count();
-            read >= SILENT_PROBES && session.unanswered.first().is_some_and(|first| now >= first.sent + SILENCE)
-        };
-        self.sessions.iter().filter(|(_, session)| silent(session)).map(|(id, _)| id.clone()).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A host for the state machine: time passes in steps of half a second, as in the server.
-    struct Host {
-        probes: Probes,
-        now: Instant,
-        position: u64,
-    }
-
-    impl Host {
-        fn new(sessions: &[&str]) -> Self {
-            let now = Instant::now();
-            let mut probes = Probes::default();
-            for id in sessions {
-                probes.begin(id, now);
-            }
-            Self { probes, now, position: 0 }
-        }
-
-        /// Passes time; each probe is written at once, read if `reads`, and answered if `answers` says so.
-        fn pass(&mut self, seconds: u64, reads: bool, answers: impl Fn(&str) -> bool) -> Vec<String> {
-            for _ in 0..seconds * 2 {
-                self.now += Duration::from_millis(500);
-                for due in self.probes.due(self.now) {
-                    self.position += 100;
-                    self.probes.written(due.number, self.position);
-                    if reads {
-                        self.probes.read_up_to(self.position);
-                    }
-                    if answers(&due.session_id) {
-                        self.probes.answered(&due.session_id, due.number, self.now);
-                    }
-                }
-                let gone = self.probes.abandoned(self.now);
-                if !gone.is_empty() {
-                    return gone;
-                }
-            }
-            Vec::new()
-        }
-    }
-
-    #[test]
-    fn a_host_that_answers_keeps_every_session() {
-        assert!(Host::new(&["a", "b"]).pass(600, true, |_| true).is_empty());
-    }
-
-    #[test]
-    fn a_host_that_never_answers_loses_nothing() {
-        assert!(Host::new(&["a", "b"]).pass(600, true, |_| false).is_empty());
-    }
-
-    #[test]
-    fn a_session_that_is_left_is_noticed_within_fifteen_seconds() {
-        let mut host = Host::new(&["a", "b"]);
-        assert!(host.pass(20, true, |_| true).is_empty());
-        let left = host.now;
-        assert_eq!(host.pass(60, true, |id| id == "b"), ["a"]);
-        assert!(host.now - left <= Duration::from_secs(15), "{:?}", host.now - left);
-    }
-
-    #[test]
-    fn answers_to_another_session_show_that_a_socket_was_read() {
-        let mut host = Host::new(&["a", "b"]);
-        assert!(host.pass(20, false, |_| true).is_empty());
-        assert_eq!(host.pass(60, false, |id| id == "b"), ["a"]);
-    }
-
-    #[test]
-    fn a_host_that_reads_nothing_loses_nothing() {
-        let mut host = Host::new(&["a", "b"]);
-        assert!(host.pass(20, true, |_| true).is_empty());
-        assert!(host.pass(600, false, |_| false).is_empty());
-    }
-
-    #[test]
-    fn a_late_answer_keeps_the_session() {
-        let mut host = Host::new(&["a"]);
-        assert!(host.pass(20, true, |_| true).is_empty());
-        assert!(host.pass(9, true, |_| false).is_empty());
-        let last = host.probes.last_number;
-        host.probes.answered("a", last, host.now);
-        assert!(host.pass(9, true, |_| false).is_empty());
-    }
-
-    #[test]
-    fn a_lone_session_on_a_socket_stays() {
-        let mut host = Host::new(&["a"]);
-        assert!(host.pass(20, false, |_| true).is_empty());
-        assert!(host.pass(600, false, |_| false).is_empty());
-    }
-}
+mod tests;

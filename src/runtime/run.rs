@@ -1,136 +1,157 @@
-//! A plugin's whole life: settings, a transport, the server, the end.
+//! A plugin process from start to end.
 
-use super::config::{InstallMethod, Settings};
+use super::config::InstallMethod;
 use super::declaration::{Declaration, DeclarationError};
-use super::server::{Limits, serve};
+use super::server::{Outcome, ServeOptions, Stop, serve};
+use super::transport::serverless::{self, ServerlessSettings};
 use super::transport::tcp::{self, RemoteAddress, RemoteError, RemoteSettings};
-use super::transport::{serverless, stdio};
-use super::{Provider, telemetry};
-use std::io;
+use super::transport::{Outbox, stdio};
+use super::{Provider, RuntimeError, Settings, telemetry};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-/// Why a plugin could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Remote debugging was refused or is not set up.
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
-    /// The HTTP address cannot be used.
-    #[error("cannot listen at {address}: {source}")]
-    Listen {
-        /// The address.
-        address: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The plugin's own declaration is not one.
-    #[error("the plugin's declaration is refused: {0}")]
-    Declaration(#[from] DeclarationError),
-    /// A stream or the runtime failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-/// Runs `provider` until its host ends it: the whole program of a plugin. Blocks the thread. `declaration` is asked for
-/// only where the host does not read the package itself, so that it costs a start nothing.
+/// Runs `provider` as a plugin until its host ends it. `declaration` is only asked for where the plugin registers
+/// itself.
+///
+/// SIGTERM and SIGINT let running calls finish, for 30 s at most; a second one ends the process at once.
 ///
 /// # Errors
 ///
-/// When there is no way to the host.
+/// When the plugin cannot start, is refused by its host, or its host is gone. The text is for the operator.
 pub fn run<P: Provider>(
     provider: P,
     declaration: impl FnOnce() -> Result<Declaration, DeclarationError>,
     settings: &Settings,
-) -> Result<(), RunError> {
-    raise_open_files();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async {
-        telemetry::start(settings);
-        let stop = CancellationToken::new();
-        tokio::select! {
-            outcome = connect(Arc::new(provider), declaration, settings, &stop) => outcome,
-            // The second signal: whoever sends it will not wait for the first.
-            outcome = signals(&stop) => Ok(outcome?),
-        }
-    });
-    // Nothing that still runs has anybody to answer to.
-    runtime.shutdown_background();
-    outcome
-}
-
-async fn connect<P: Provider>(
-    provider: Arc<P>,
-    declaration: impl FnOnce() -> Result<Declaration, DeclarationError>,
-    settings: &Settings,
-    stop: &CancellationToken,
-) -> Result<(), RunError> {
-    let probe = settings.stop_probe && settings.install_method != InstallMethod::Serverless;
-    let limits = Limits { max_sessions: settings.max_worker, probe, stop: stop.clone(), ..Limits::default() };
+) -> Result<(), RuntimeError> {
     match settings.install_method {
+        // First of all: its heartbeat tells the host that the plugin is there.
         InstallMethod::Local => {
-            let connection = stdio::connect(settings.heartbeat_interval)?;
-            let outbox = connection.outbox.clone();
-            telemetry::set_host(outbox.clone());
-            serve(provider, connection, &limits).await;
-            outbox.finish();
-            tokio::select! {
-                () = outbox.flushed() => {}
-                () = outbox.closed() => {}
-            }
-            Ok(())
+            let connection = stdio::connect(settings.heartbeat_interval)
+                .map_err(|error| RuntimeError::Start("take over stdin and stdout", error))?;
+            prepare(settings, Some(connection.outbox.clone()))?;
+            with_runtime(async |stop| match serve(Arc::new(provider), connection, options(settings), stop).await {
+                Outcome::InputEnded | Outcome::Stopped => Ok(()),
+                Outcome::OutputClosed => Err(RuntimeError::OutputClosed),
+            })
         }
         InstallMethod::Remote => {
-            let url = settings.remote_install_url.as_deref();
-            let address = RemoteAddress::pick(url, &settings.remote_install_host, settings.remote_install_port)
-                .map_err(RemoteError::from)?;
+            prepare(settings, None)?;
+            let address = RemoteAddress::pick(
+                settings.remote_install_url.as_deref(),
+                &settings.remote_install_host,
+                settings.remote_install_port,
+            )
+            .map_err(RemoteError::from)?;
             let key = settings.remote_install_key.clone();
             let remote = RemoteSettings::new(address, key, settings.heartbeat_interval)?;
-            let serve_one = |connection| serve(Arc::clone(&provider), connection, &limits);
-            Ok(tcp::run(&remote, &declaration()?, stop, serve_one).await?)
+            let declaration = declaration()?;
+            let provider = Arc::new(provider);
+            with_runtime(async |stop: Stop| {
+                let session = |connection| {
+                    let serving = serve(Arc::clone(&provider), connection, options(settings), stop.clone());
+                    async move {
+                        serving.await;
+                    }
+                };
+                tokio::select! {
+                    ended = tcp::run(&remote, &declaration, &stop.gently, session) => Ok(ended?),
+                    () = stop.now.cancelled() => Ok(()),
+                }
+            })
         }
         InstallMethod::Serverless => {
-            let address = format!("{}:{}", settings.serverless_host, settings.serverless_port);
-            let listener = TcpListener::bind(&address).await.map_err(|source| RunError::Listen { address, source })?;
-            let http = serverless::ServerlessSettings {
-                silence: settings.max_request_timeout,
-                max_calls: settings.max_worker,
-            };
-            let grace = limits.grace;
-            let limits = Arc::new(limits);
-            let serve_one = move |connection| {
-                let (provider, limits) = (Arc::clone(&provider), Arc::clone(&limits));
-                async move { serve(provider, connection, &limits).await }
-            };
-
-            tokio::select! {
-                outcome = serverless::run(listener, http, stop, serve_one) => Ok(outcome?),
-                () = async { stop.cancelled().await; tokio::time::sleep(grace).await } => Ok(()),
-            }
+            prepare(settings, None)?;
+            let serving = ServerlessSettings { silence: settings.max_request_timeout, max_calls: settings.max_worker };
+            // The closed connection is the signal here, and the host takes every other line for an error.
+            let options = ServeOptions { probe: false, notices: false, ..options(settings) };
+            let provider = Arc::new(provider);
+            with_runtime(async |stop: Stop| {
+                let failed = |error| RuntimeError::Start("serve HTTP at SERVERLESS_HOST:SERVERLESS_PORT", error);
+                let address = (settings.serverless_host.as_str(), settings.serverless_port);
+                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                let (gently, now) = (stop.gently, stop.now);
+                // Each call's input ends behind its one line, so a call is served to its end without being told.
+                let session = move |connection| {
+                    let serving = serve(Arc::clone(&provider), connection, options, Stop::default());
+                    async move {
+                        serving.await;
+                    }
+                };
+                tokio::select! {
+                    ended = serverless::run(listener, serving, &gently, session) => ended.map_err(failed),
+                    () = grace_is_over(&gently) => Ok(()),
+                    () = now.cancelled() => Ok(()),
+                }
+            })
         }
     }
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT; resolves at the second.
-async fn signals(stop: &CancellationToken) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    for _ in 0..2 {
+const fn options(settings: &Settings) -> ServeOptions {
+    ServeOptions {
+        max_sessions: settings.max_worker,
+        session_ceiling: settings.session_ceiling,
+        probe: settings.stop_probe,
+        notices: true,
+    }
+}
+
+async fn grace_is_over(gently: &tokio_util::sync::CancellationToken) {
+    gently.cancelled().await;
+    tokio::time::sleep(super::server::GRACE).await;
+}
+
+/// What every kind of plugin process needs before it serves.
+fn prepare(settings: &Settings, host: Option<Outbox>) -> Result<(), RuntimeError> {
+    telemetry::install(settings, host)?;
+    // What a panic says may quote a request; where it happened does not.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("internal error: a panic at {place}");
+    }));
+    raise_file_limit();
+    Ok(())
+}
+
+/// Thousands of calls need thousands of connections, and the usual soft limit is 1,024.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // The hard limit is always allowed, so this does not fail; if it does, the old limit serves as before.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// Runs `work` on a runtime of its own, which does not wait for tasks that are left when it has ended.
+fn with_runtime(work: impl AsyncFnOnce(Stop) -> Result<(), RuntimeError>) -> Result<(), RuntimeError> {
+    let runtime = Runtime::new().map_err(|error| RuntimeError::Start("start the runtime", error))?;
+    let result = runtime.block_on(async {
+        let stop = Stop::default();
+        tokio::select! {
+            result = work(stop.clone()) => result,
+            error = watch_signals(&stop) => Err(RuntimeError::Start("listen for signals", error)),
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// Turns signals into `stop`; ends only when it cannot.
+async fn watch_signals(stop: &Stop) -> std::io::Error {
+    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        (Err(error), _) | (_, Err(error)) => return error,
+    };
+    loop {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        stop.cancel();
+        if stop.gently.is_cancelled() {
+            stop.now.cancel();
+        } else {
+            stop.gently.cancel();
+        }
     }
-    Ok(())
-}
-
-/// Thousands of streams need thousands of sockets; the soft limit is often 1024.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    // Refused where the hard limit is above what the kernel allows; the soft limit then stays as it was.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -100,7 +100,7 @@ fn split_wheels(identity: &Identity, entries: &mut Vec<Entry>) -> anyhow::Result
     }
     entries.retain(|entry| !entry.path.starts_with(ignore::PROGRAMS));
     for entry in entries.iter_mut().filter(|entry| entry.path == rules::REQUIREMENTS) {
-        entry.data = wheel::requirements(identity).into_bytes();
+        entry.data = wheel::requirements(identity, &wheels).into_bytes();
     }
     Ok(wheels)
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::archive::{self, Entry};
-use super::identity::Identity;
+use super::identity::{self, Identity};
 
 /// The name under which the program is installed from an index.
 pub(crate) const DISTRIBUTION: &str = "higress-dify-runtime";
@@ -58,8 +58,10 @@ pub(crate) fn build(
     Ok((format!("{stem}-py3-none-{}.whl", platforms.join(".")), archive::write(&entries, "")?))
 }
 
-/// The requirements of a package whose program comes as this wheel: exactly this version, so that an index cannot
-/// slip in another.
-pub(crate) fn requirements(identity: &Identity) -> String {
-    format!("{DISTRIBUTION}=={}\n", identity.version)
+/// The requirements of a package whose program comes as these wheels: this version and these very files, so that an
+/// index that serves anything else under the name is refused.
+pub(crate) fn requirements(identity: &Identity, wheels: &[(String, Vec<u8>)]) -> String {
+    let sums: String =
+        wheels.iter().map(|(_, wheel)| [" --hash=sha256:", &identity::hex(&Sha256::digest(wheel))].concat()).collect();
+    format!("{DISTRIBUTION}=={}{sums}\n", identity.version)
 }

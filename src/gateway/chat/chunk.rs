@@ -2,7 +2,7 @@
 
 use super::json::{FromAny, Int, List, Maybe, Text, from_any, from_object};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -21,20 +21,7 @@ pub struct ChatChunk<'a> {
     /// The detail that Higress' ai-security-guard puts beside an answer it made.
     #[serde(borrow)]
     pub x_higress_guardrail: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: ErrorField<'a>,
-    #[serde(borrow)]
-    code: Text<'a>,
-    #[serde(borrow)]
-    message: Text<'a>,
-    #[serde(borrow)]
-    errmsg: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    request_id: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
+    error: Filled,
 }
 
 /// A piece of the answer.
@@ -164,39 +151,21 @@ pub struct Arguments<'a>(pub Cow<'a, str>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    prompt_tokens: Int,
-    completion_tokens: Int,
-    total_tokens: Int,
-    input_tokens: Int,
-    output_tokens: Int,
+    #[serde(rename = "prompt_tokens")]
+    prompt: Int,
+    #[serde(rename = "completion_tokens")]
+    completion: Int,
+    #[serde(rename = "total_tokens")]
+    total: Int,
+    #[serde(rename = "input_tokens")]
+    input: Int,
+    #[serde(rename = "output_tokens")]
+    output: Int,
 }
 
-/// An error that an answer with a 2xx status reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportedError {
-    /// The upstream's words.
-    pub message: String,
-    /// For example `context_length_exceeded` or `Throttling.RateQuota`.
-    pub code: Option<String>,
-    /// For example `invalid_request_error`.
-    pub kind: Option<String>,
-    /// The upstream's id of the request.
-    pub request_id: Option<String>,
-}
-
+/// Whether something stands in a field: not null, not empty.
 #[derive(Debug, Default)]
-struct ErrorField<'a>(Option<ErrorBody<'a>>);
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ErrorBody<'a> {
-    #[serde(borrow)]
-    message: Text<'a>,
-    #[serde(borrow)]
-    code: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-}
+struct Filled(bool);
 
 impl<'a> ChatChunk<'a> {
     /// Reads one event's data or one whole body. JSON that is not an object is none.
@@ -211,34 +180,10 @@ impl<'a> ChatChunk<'a> {
             || self.x_higress_guardrail.is_some_and(|detail| detail.get().starts_with('{'))
     }
 
-    /// The error this event reports: `{"error":…}` with or without choices beside it, or without choices
-    /// `{"code","message"}` (DashScope, vLLM) or `{"errmsg"}` (Higress' ai-data-masking).
-    pub fn error(&self) -> Option<ReportedError> {
-        let owned = |text: &Text<'_>| (!text.is_empty()).then(|| text.as_str().to_owned());
-        let request_id = owned(&self.request_id).or_else(|| owned(&self.id));
-        if let Some(body) = &self.error.0 {
-            let nested = !(body.message.is_empty() && body.code.is_empty() && body.kind.is_empty());
-            return nested.then(|| ReportedError {
-                message: owned(&body.message).unwrap_or_else(|| "an error without a text".to_owned()),
-                code: owned(&body.code).or_else(|| owned(&self.code)),
-                kind: owned(&body.kind),
-                request_id,
-            });
-        }
-        if !self.choices.0.is_empty() {
-            return None;
-        }
-        if !self.errmsg.is_empty() {
-            let message = self.errmsg.as_str().to_owned();
-            return Some(ReportedError { message, code: owned(&self.code), kind: owned(&self.kind), request_id });
-        }
-        let fine = ["", "0", "200", "success", "Success", "OK"].contains(&self.code.as_str());
-        (!fine).then(|| ReportedError {
-            message: owned(&self.message).unwrap_or_else(|| "an error without a text".to_owned()),
-            code: owned(&self.code),
-            kind: owned(&self.kind),
-            request_id,
-        })
+    /// Whether this may report an error, or be something else than a piece of an answer: it has a field `error`, or
+    /// no choices and no usage. What it is then, is read from the whole of it.
+    pub fn is_suspicious(&self) -> bool {
+        self.error.0 || (self.choices.0.is_empty() && self.usage.0.is_none())
     }
 }
 
@@ -267,17 +212,17 @@ impl<'a> Part<'a> {
 impl Usage {
     /// Tokens read.
     pub fn prompt(self) -> Option<u64> {
-        self.prompt_tokens.count().or(self.input_tokens.count())
+        self.prompt.count().or(self.input.count())
     }
 
     /// Tokens written.
     pub fn completion(self) -> Option<u64> {
-        self.completion_tokens.count().or(self.output_tokens.count())
+        self.completion.count().or(self.output.count())
     }
 
     /// Tokens in all.
     pub fn total(self) -> Option<u64> {
-        self.total_tokens.count()
+        self.total.count()
     }
 }
 
@@ -321,12 +266,23 @@ impl<'de> FromAny<'de> for ImageUrl<'de> {
     }
 }
 
-impl<'de> FromAny<'de> for ErrorField<'de> {
+impl<'de> FromAny<'de> for Filled {
     fn from_text(text: Cow<'de, str>) -> Self {
-        Self(Some(ErrorBody { message: Text(text), ..ErrorBody::default() }))
+        Self(!text.is_empty())
     }
-    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        from_object(map).map(|body| Self(Some(body)))
+    fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
+        let mut filled = false;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            filled = true;
+        }
+        Ok(Self(filled))
+    }
+    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut filled = false;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            filled = true;
+        }
+        Ok(Self(filled))
     }
 }
 
@@ -348,7 +304,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for ErrorField<'a> {
+impl<'de> Deserialize<'de> for Filled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         from_any(deserializer)
     }

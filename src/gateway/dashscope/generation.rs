@@ -47,7 +47,7 @@ pub fn generation(model: &str, prompt: Option<&Prompt<'_>>, parameters: Option<&
 }
 
 #[derive(Serialize)]
-pub(super) struct Request<'a> {
+struct Request<'a> {
     model: &'a str,
     input: Input<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ enum Content<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(model: &'a str, prompt: Option<&Prompt<'a>>, parameters: Option<&'a Parameters>) -> Self {
+    fn new(model: &'a str, prompt: Option<&Prompt<'a>>, parameters: Option<&'a Parameters>) -> Self {
         let mut content = Vec::new();
         if let Some(prompt) = prompt {
             content.extend(prompt.pictures.iter().map(|picture| Content::Image(picture.url())));

@@ -2,7 +2,7 @@
 
 use super::super::images::{Generated, Picture};
 use super::super::{Accept, Call, Error, ErrorKind, json};
-use super::generation::{self, Choice, Parameters, Prompt, Request};
+use super::generation::{self, Choice, Parameters, Prompt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -130,7 +130,6 @@ struct Output {
 #[derive(Deserialize)]
 struct Outcome {
     url: Option<String>,
-    b64_image: Option<String>,
     code: Option<String>,
     message: Option<String>,
 }
@@ -162,8 +161,6 @@ impl Output {
         for result in self.results.iter().flatten() {
             if let Some(url) = result.url.as_ref().filter(|url| !url.is_empty()) {
                 pictures.push(Generated::from_url(url.clone()));
-            } else if let Some(data) = result.b64_image.as_ref().filter(|data| !data.is_empty()) {
-                pictures.push(Generated::from_base64(data.clone()));
             }
         }
         pictures.extend(generation::pictures(self.choices.as_deref().unwrap_or_default()));

@@ -2,6 +2,7 @@
 //!
 //! Requests are written here, replies are read by [`decode`], vectors are checked in [`vector`]. All pure.
 
+mod refusal;
 mod reply;
 pub mod vector;
 
@@ -14,7 +15,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::borrow::Cow;
 
-pub use reply::{Reply, Usage, decode};
+pub use refusal::{is_batch_too_large, is_text_too_long};
+pub use reply::{Reply, decode};
 
 /// Where `OpenAI`'s form goes, with texts or with messages.
 pub const OPENAI_PATH: &str = "/v1/embeddings";

@@ -11,17 +11,8 @@ use serde_json::value::RawValue;
 pub struct Reply {
     /// In the order of the request.
     pub vectors: Vec<Box<RawValue>>,
-    /// What the upstream counted, if it did.
-    pub usage: Option<Usage>,
-}
-
-/// Tokens of an embedding request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens read.
-    pub tokens: u64,
-    /// Tokens in all.
-    pub total_tokens: u64,
+    /// Tokens in all, if the upstream counted.
+    pub tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +54,7 @@ pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
             entries.len()
         )));
     }
-    Ok(Reply { vectors: in_order(&entries)?, usage: wire.usage.as_ref().and_then(usage) })
+    Ok(Reply { vectors: in_order(&entries)?, tokens: wire.usage.as_ref().and_then(tokens) })
 }
 
 fn in_order(entries: &[Entry<'_>]) -> Result<Vec<Box<RawValue>>, Error> {
@@ -94,13 +85,11 @@ fn in_order(entries: &[Entry<'_>]) -> Result<Vec<Box<RawValue>>, Error> {
     Ok(places.into_iter().flatten().collect())
 }
 
-fn usage(usage: &Value) -> Option<Usage> {
-    let total = json::count(usage, "total_tokens");
-    let read = json::count(usage, "prompt_tokens").or_else(|| {
-        // DashScope counts the tokens of pictures beside those of texts in its older multimodal models.
-        let pictures = if total.is_none() { json::count(usage, "image_tokens").unwrap_or(0) } else { 0 };
+fn tokens(usage: &Value) -> Option<u64> {
+    let total = json::count(usage, "total_tokens").or_else(|| json::count(usage, "prompt_tokens"));
+    total.or_else(|| {
+        // DashScope's older multimodal models count pictures beside texts.
+        let pictures = json::count(usage, "image_tokens").unwrap_or(0);
         json::count(usage, "input_tokens").map(|texts| texts.saturating_add(pictures))
-    });
-    let tokens = read.or(total)?;
-    Some(Usage { tokens, total_tokens: total.unwrap_or(tokens) })
+    })
 }

@@ -1,0 +1,53 @@
+//! What upstreams say when a batch or a text of it is too large. There is no code for it that all of them use.
+
+use super::super::{Error, ErrorKind};
+
+/// How upstreams say that one request holds too many texts: `DashScope`, `OpenAI`, Azure, Text Embeddings Inference,
+/// vLLM and Jina.
+const TOO_MANY: [&str; 10] = [
+    "batch size",
+    "batch_size",
+    "batchsize",
+    "too many inputs",
+    "max number of inputs",
+    "number of inputs",
+    "array too long",
+    "inputs per request",
+    "input array must",
+    "too many texts",
+];
+
+/// How they say that one text is too long.
+const TOO_LONG: [&str; 9] = [
+    "context length",
+    "context_length",
+    "input length",
+    "maximum length",
+    "max length",
+    "max_seq",
+    "too long",
+    "too many tokens",
+    "maximum input",
+];
+
+/// Whether a smaller batch may be accepted.
+pub fn is_batch_too_large(error: &Error) -> bool {
+    if error.status == Some(413) {
+        return true;
+    }
+    is_refusal(error) && says(error, &TOO_MANY)
+}
+
+/// Whether a text of the batch is longer than the model reads.
+pub fn is_text_too_long(error: &Error) -> bool {
+    is_refusal(error) && says(error, &TOO_LONG)
+}
+
+fn is_refusal(error: &Error) -> bool {
+    error.kind == ErrorKind::BadRequest
+}
+
+fn says(error: &Error, phrases: &[&str]) -> bool {
+    let words = format!("{} {}", error.code.as_deref().unwrap_or_default(), error.message).to_ascii_lowercase();
+    phrases.iter().any(|phrase| words.contains(phrase))
+}

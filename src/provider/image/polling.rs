@@ -1,0 +1,135 @@
+//! Dify's polling: a call starts the task, others ask for it. Between them everything is in the state that Dify keeps,
+//! so that any process can answer the next question.
+
+use super::answer::Answer;
+use super::parameters::{ImageParameters, OutputFormat};
+use super::prompt::ImagePrompt;
+use super::task;
+use super::usage;
+use crate::gateway::dashscope::Status;
+use crate::provider::credentials::{ImageCredentials, ImageProtocol};
+use crate::provider::errors::{TAG, refused};
+use crate::runtime::entities::{CheckPollingRequest, ContentPart, LlmRequest, PollingAnswer};
+use crate::runtime::protocol::outbound::LINE_LIMIT;
+use crate::runtime::{Context, InvokeError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How much of the host's longest line is left for pictures beside everything around them.
+const MAX_CONTENT: usize = LINE_LIMIT - 64 * 1024;
+
+/// What is known between two questions. Numbers come back as floats: Dify's daemon passes the state through them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct State {
+    task_id: String,
+    output_format: String,
+    /// When the task was submitted, in seconds since 1970.
+    #[serde(default)]
+    started: f64,
+    /// How many questions in a row have failed.
+    #[serde(default)]
+    failures: f64,
+}
+
+/// Submits the task. Every failure is an answer of its own kind: Dify does not read errors of this action.
+pub async fn start_polling(cx: &Context, credentials: &ImageCredentials, request: LlmRequest) -> PollingAnswer {
+    start(cx, credentials, &request).await.unwrap_or_else(|error| PollingAnswer::Failed(error.message))
+}
+
+/// Asks for the task. See [`start_polling`] for failures; one that may pass leaves the task running.
+pub async fn check_polling(
+    cx: &Context,
+    credentials: &ImageCredentials,
+    request: CheckPollingRequest,
+) -> PollingAnswer {
+    check(cx, credentials, request).await.unwrap_or_else(|error| PollingAnswer::Failed(error.message))
+}
+
+async fn start(
+    cx: &Context,
+    credentials: &ImageCredentials,
+    request: &LlmRequest,
+) -> Result<PollingAnswer, InvokeError> {
+    if credentials.protocol != ImageProtocol::DashScopeAsync {
+        return Err(refused("image_model_protocol", "is not dashscope_async: only its tasks can be polled"));
+    }
+    let parameters = ImageParameters::read(request)?;
+    let prompt = ImagePrompt::read(&request.prompt_messages, credentials.common.options.image_system_prompt)?;
+    let task_id = task::submit(cx, credentials, &prompt, &parameters).await?;
+    State {
+        task_id,
+        output_format: parameters.output.name().to_owned(),
+        started: since_1970().as_secs_f64().floor(),
+        failures: 0.0,
+    }
+    .running()
+}
+
+async fn check(
+    cx: &Context,
+    credentials: &ImageCredentials,
+    request: CheckPollingRequest,
+) -> Result<PollingAnswer, InvokeError> {
+    let state: State = serde_json::from_value(Value::Object(request.plugin_state))
+        .map_err(|error| refused("plugin_state", format!("is not a state of this plugin: {error}")))?;
+    let status = match task::ask(cx, credentials, &state.task_id).await {
+        Ok(status) => status,
+        Err(error) if task::is_momentary(&error) && state.failures < f64::from(task::FAILURES) => {
+            tracing::warn!(task = state.task_id, %error, "image task: a question failed and is asked again");
+            return State { failures: state.failures + 1.0, ..state }.running();
+        }
+        Err(error) => return Err(task::of_task(error, &state.task_id).into()),
+    };
+    if status == Status::Running {
+        return State { failures: 0.0, ..state }.running();
+    }
+    let pictures = task::finished(status, &state.task_id)?.unwrap_or_default();
+    let answer = Answer::of(pictures);
+    let content = answer.parts(OutputFormat::named(&state.output_format).unwrap_or_default());
+    refuse_if_too_large(&content, &state.task_id)?;
+    let mut usage = usage(cx, credentials, &answer);
+    usage.latency = state.age().as_secs_f64();
+    Ok(PollingAnswer::Succeeded { content, usage, structured_output: None })
+}
+
+impl State {
+    fn running(self) -> Result<PollingAnswer, InvokeError> {
+        let next_check_after_seconds = match self.age().as_secs() {
+            0..15 => 3,
+            15..60 => 5,
+            _ => 10,
+        };
+        let plugin_state: Map<String, Value> = serde_json::to_value(&self)
+            .and_then(serde_json::from_value)
+            .map_err(|error| InvokeError::bad_request(format!("{TAG}{error}")))?;
+        Ok(PollingAnswer::Running { plugin_state, next_check_after_seconds })
+    }
+
+    /// Since the task was submitted; nothing if clocks disagree.
+    fn age(&self) -> Duration {
+        Duration::try_from_secs_f64(since_1970().as_secs_f64() - self.started).unwrap_or_default()
+    }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The answer of a polled task is one message, unlike that of a call.
+fn refuse_if_too_large(content: &[ContentPart], id: &str) -> Result<(), InvokeError> {
+    let size: usize = content
+        .iter()
+        .map(|part| match part {
+            ContentPart::Text(text) => text.len(),
+            ContentPart::Media(file) => file.base64_data.len() + file.url.len(),
+        })
+        .sum();
+    if size > MAX_CONTENT {
+        return Err(InvokeError::bad_request(format!(
+            "{TAG}task {id} is done, but its pictures are larger than the 5 MiB that Dify takes in one message. Ask \
+             for fewer (n) or smaller (size) pictures."
+        )));
+    }
+    Ok(())
+}

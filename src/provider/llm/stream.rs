@@ -1,0 +1,409 @@
+//! From what an upstream sends to what Dify gets: one state machine for streams and for whole answers.
+
+use super::guardrail::GuardAnswer;
+use super::leading_think::LeadingThink;
+use super::stop::StopFilter;
+use super::tool_calls::ToolCalls;
+use super::usage::{Transcript, latest};
+use crate::gateway::chat::{self, ChatChunk, Choice, Content, Delta, Usage};
+use crate::gateway::{Error, ErrorKind, Event, ReplyMeta};
+use crate::provider::options::Guardrail;
+use crate::runtime::code_block::CodeBlockFilter;
+use crate::runtime::entities::ToolCall;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// What opens and closes thinking in an answer's text: Dify folds or separates text by these tags.
+const THINK_OPEN: &str = "<think>\n";
+const THINK_CLOSE: &str = "\n</think>\n\n";
+
+/// Most text that is kept to be read as a structured answer, in bytes.
+const MAX_STRUCTURED: usize = 4 * 1024 * 1024;
+
+/// How much of unreadable data an error shows, in bytes.
+const EXCERPT: usize = 1024;
+
+/// What an answer should become.
+#[derive(Debug, Clone)]
+pub struct Wishes<'a> {
+    /// Whether thinking is part of the answer.
+    pub show_thinking: bool,
+    /// Texts that end the answer, in case the upstream ignores them.
+    pub stop: &'a [String],
+    /// Whether the fences of a code block are taken out.
+    pub strip_code_block: bool,
+    /// Whether a JSON object is wanted, to be handed over beside its text.
+    pub structured: bool,
+    /// What a guard's answer becomes.
+    pub guardrail: Guardrail,
+}
+
+/// A piece of the answer, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output<'c> {
+    /// Text.
+    Text(Cow<'c, str>),
+    /// A picture: a URL or a data URI.
+    Image(Cow<'c, str>),
+}
+
+/// Whether more is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The next event.
+    Continue,
+    /// Nothing: the upstream said that this was all.
+    Done,
+    /// Only what it cost, if that comes soon: a stop sequence was met, and the upstream does not know it.
+    Cut,
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// Calls of tools, each whole.
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it ended, if the upstream said so.
+    pub finish_reason: Option<String>,
+    /// The upstream's counts.
+    pub usage: Option<Usage>,
+    /// The answer as the object that was asked for.
+    pub structured_output: Option<Value>,
+    /// Everything the model wrote, for an estimate.
+    pub transcript: Transcript,
+}
+
+/// One answer on its way.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one answer")]
+pub struct StreamState {
+    show_thinking: bool,
+    guardrail: Guardrail,
+    lead: LeadingThink,
+    stop: StopFilter,
+    code_block: Option<CodeBlockFilter>,
+    /// The answer's text, when it is to be read as an object. Dropped when it grows too long for one.
+    structured: Option<String>,
+    tools: ToolCalls,
+    guard: Option<GuardAnswer>,
+    usage: Option<Usage>,
+    finish_reason: Option<String>,
+    transcript: Transcript,
+    /// Whether a block of thinking was opened here and is not closed.
+    thinking: bool,
+    /// Whether anything of an answer came, shown or not.
+    began: bool,
+    /// Whether any of its text was shown.
+    shown: bool,
+    /// Whether any of it came in pieces: a whole message behind them repeats them.
+    in_pieces: bool,
+    /// Whether a stop sequence was met.
+    cut: bool,
+}
+
+impl StreamState {
+    /// The state before anything came.
+    pub fn new(wishes: &Wishes<'_>) -> Self {
+        Self {
+            show_thinking: wishes.show_thinking,
+            guardrail: wishes.guardrail,
+            lead: LeadingThink::new(!wishes.show_thinking),
+            stop: StopFilter::new(wishes.stop),
+            code_block: wishes.strip_code_block.then(CodeBlockFilter::new),
+            structured: wishes.structured.then(String::new),
+            tools: ToolCalls::default(),
+            guard: None,
+            usage: None,
+            finish_reason: None,
+            transcript: Transcript::default(),
+            thinking: false,
+            began: false,
+            shown: false,
+            in_pieces: false,
+            cut: false,
+        }
+    }
+
+    /// Whether there is an answer, be it an empty one.
+    pub fn is_answer(&self) -> bool {
+        self.began || self.guard.is_some() || !self.tools.is_empty() || self.finish_reason.is_some()
+    }
+
+    /// Whether a choice came, even an empty one: the upstream is writing.
+    pub fn has_choices(&self) -> bool {
+        self.in_pieces
+    }
+
+    /// Whether the upstream said why the answer ended: what breaks off behind that is complete.
+    pub fn is_finished(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
+    /// Takes one event, or one whole body as the data of an event. `data` is the event's, repaired for JSON
+    /// ([`chat::json::repair_surrogates`]). What it adds to the answer goes to `out`, also when an error follows.
+    ///
+    /// # Errors
+    ///
+    /// An error that the event reports, or data that is no JSON.
+    pub fn event<'c>(
+        &mut self,
+        event: &Event,
+        data: &'c str,
+        meta: &ReplyMeta,
+        out: &mut Vec<Output<'c>>,
+    ) -> Result<Flow, Error> {
+        let data = data.trim();
+        if data == chat::DONE {
+            return Ok(Flow::Done);
+        }
+        if data.is_empty() || matches!(event.event.as_str(), "ping" | "heartbeat") {
+            return Ok(Flow::Continue);
+        }
+        let named_error = event.event == "error";
+        let chunk = match ChatChunk::decode(data) {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) if !named_error => return Ok(Flow::Continue),
+            Ok(None) => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
+            Err(_) if named_error => return Err(meta.undecodable("the upstream reports an error", excerpt(data))),
+            Err(error) => {
+                let what = format!("an event of the answer is not valid JSON ({error})");
+                return Err(meta.undecodable(&what, excerpt(data)));
+            }
+        };
+        let suspicious = named_error || chunk.is_suspicious();
+        self.push(chunk, out)?;
+        if suspicious {
+            look_for_error(event, data, named_error, meta)?;
+        }
+        Ok(if self.cut { Flow::Cut } else { Flow::Continue })
+    }
+
+    /// Takes one decoded chunk.
+    fn push<'c>(&mut self, chunk: ChatChunk<'c>, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
+        self.usage = latest(self.usage, chunk.usage.0);
+        let guarded = chunk.is_guarded();
+        if let Some(detail) = chunk.x_higress_guardrail.filter(|_| guarded) {
+            self.guard.get_or_insert_default().note(detail.get());
+        }
+        for choice in chunk.choices.0 {
+            self.choice(choice, guarded, out)?;
+        }
+        Ok(())
+    }
+
+    fn choice<'c>(&mut self, choice: Choice<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
+        let finish_reason = choice.finish_reason.0;
+        match (choice.delta.0, choice.message.0) {
+            (Some(delta), _) => {
+                self.in_pieces = true;
+                self.delta(delta, guarded, out)?;
+            }
+            (None, Some(message)) if self.in_pieces => self.repeated_message(message)?,
+            (None, Some(message)) => self.delta(message, guarded, out)?,
+            (None, None) => self.text(choice.text.0, guarded, out),
+        }
+        // An empty reason, or none behind a real one, says nothing. A stop sequence that was met stays the reason.
+        if !finish_reason.is_empty() && !self.cut {
+            self.finish_reason = Some(finish_reason.into_owned());
+        }
+        Ok(())
+    }
+
+    /// A whole message behind the pieces it consists of: only calls that did not come in pieces are new.
+    fn repeated_message(&mut self, message: Delta<'_>) -> Result<(), Error> {
+        if self.tools.is_empty() { self.tool_calls(message) } else { Ok(()) }
+    }
+
+    fn delta<'c>(&mut self, mut delta: Delta<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
+        let reasoning = delta.take_reasoning();
+        self.reasoning(reasoning, out);
+        match std::mem::take(&mut delta.content) {
+            Content::Text(text) => self.text(text, guarded, out),
+            Content::Parts(parts) => self.parts(parts, guarded, out),
+        }
+        self.text(std::mem::take(&mut delta.refusal).0, guarded, out);
+        let images = std::mem::take(&mut delta.images).0;
+        self.parts(images, guarded, out);
+        if delta.tool_calls.0.is_empty() && delta.function_call.0.is_none() {
+            return Ok(());
+        }
+        self.close_thinking(out);
+        self.tool_calls(delta)
+    }
+
+    fn tool_calls(&mut self, delta: Delta<'_>) -> Result<(), Error> {
+        if self.cut {
+            return Ok(());
+        }
+        self.tools.merge(delta.tool_calls.0)?;
+        delta.function_call.0.map_or(Ok(()), |function| self.tools.merge_function(&function))
+    }
+
+    fn parts<'c>(&mut self, parts: Vec<chat::Part<'c>>, guarded: bool, out: &mut Vec<Output<'c>>) {
+        for mut part in parts {
+            match std::mem::take(&mut part.thinking) {
+                Content::Text(text) => self.reasoning(text, out),
+                Content::Parts(parts) => parts.into_iter().for_each(|part| self.reasoning(part.text.0, out)),
+            }
+            if let Some(image) = part.take_image().filter(|_| !self.cut) {
+                self.began = true;
+                self.shown = true;
+                self.close_thinking(out);
+                out.push(Output::Image(image));
+            }
+            self.text(part.text.0, guarded, out);
+        }
+    }
+
+    fn reasoning<'c>(&mut self, text: Cow<'c, str>, out: &mut Vec<Output<'c>>) {
+        if text.is_empty() || self.cut {
+            return;
+        }
+        self.began = true;
+        self.transcript.add(&text);
+        if !self.show_thinking {
+            return;
+        }
+        if self.thinking {
+            out.push(Output::Text(text));
+        } else {
+            self.thinking = true;
+            out.push(Output::Text(Cow::Owned(format!("{THINK_OPEN}{text}"))));
+        }
+    }
+
+    fn text<'c>(&mut self, text: Cow<'c, str>, guarded: bool, out: &mut Vec<Output<'c>>) {
+        if text.is_empty() || self.cut {
+            return;
+        }
+        if guarded {
+            self.guard.get_or_insert_default().say(&text);
+            return;
+        }
+        self.began = true;
+        self.transcript.add(&text);
+        let text = self.lead.pass(text);
+        let (text, cut) = self.stop.pass(text);
+        self.show(text, out);
+        if cut {
+            self.cut = true;
+            self.finish_reason = Some("stop".to_owned());
+        }
+    }
+
+    /// Sends text that is certainly part of the answer.
+    fn show<'c>(&mut self, text: Cow<'c, str>, out: &mut Vec<Output<'c>>) {
+        let text = match &mut self.code_block {
+            Some(filter) => Cow::Owned(filter.push(&text)),
+            None => text,
+        };
+        self.send(text, out);
+    }
+
+    fn send<'c>(&mut self, text: Cow<'c, str>, out: &mut Vec<Output<'c>>) {
+        if text.is_empty() {
+            return;
+        }
+        self.close_thinking(out);
+        self.shown = true;
+        if let Some(structured) = &mut self.structured {
+            if structured.len() + text.len() <= MAX_STRUCTURED {
+                structured.push_str(&text);
+            } else {
+                self.structured = None;
+            }
+        }
+        out.push(Output::Text(text));
+    }
+
+    fn close_thinking(&mut self, out: &mut Vec<Output<'_>>) {
+        if std::mem::take(&mut self.thinking) {
+            out.push(Output::Text(Cow::Borrowed(THINK_CLOSE)));
+        }
+    }
+
+    /// The answer ends in an error: sends what was held back and closes thinking, so that what came stands.
+    pub fn abort(&mut self, out: &mut Vec<Output<'_>>) {
+        self.release(out);
+        self.close_all_thinking(out);
+    }
+
+    fn release(&mut self, out: &mut Vec<Output<'_>>) {
+        if !self.cut {
+            let (mut rest, cut) = self.stop.pass(Cow::Owned(self.lead.release()));
+            if !cut {
+                rest.to_mut().push_str(&self.stop.release());
+            }
+            self.show(rest, out);
+        }
+        if let Some(filter) = self.code_block.take() {
+            self.send(Cow::Owned(filter.finish()), out);
+        }
+    }
+
+    /// Closes thinking that was opened here, and thinking that the model opened in its text.
+    fn close_all_thinking(&mut self, out: &mut Vec<Output<'_>>) {
+        self.thinking |= self.show_thinking && self.lead.is_inside();
+        self.close_thinking(out);
+    }
+
+    /// The answer is complete. What is left of it goes to `out`, before its tool calls.
+    ///
+    /// # Errors
+    ///
+    /// A guard's answer when that is to be an error; tool calls that cannot be used.
+    pub fn finish(mut self, out: &mut Vec<Output<'_>>) -> Result<Ending, Error> {
+        self.release(out);
+        if let Some(guard) = self.guard.take() {
+            let (message, reasons) = guard.resolve();
+            if self.guardrail == Guardrail::Error {
+                self.close_all_thinking(out);
+                return Err(blocked(message, reasons));
+            }
+            self.close_all_thinking(out);
+            self.send(Cow::Owned(message), out);
+        }
+        // A model that opened a tag and never closed it said something all the same.
+        if !self.shown && self.tools.is_empty() && !self.show_thinking {
+            let unclosed = self.lead.take_unclosed();
+            self.send(Cow::Owned(unclosed), out);
+        }
+        self.close_all_thinking(out);
+        self.tools.texts().for_each(|text| self.transcript.add(text));
+        let cut_by_limit = self.finish_reason.as_deref() == Some("length");
+        Ok(Ending {
+            tool_calls: self.tools.finish(cut_by_limit)?,
+            finish_reason: self.finish_reason,
+            usage: self.usage,
+            structured_output: self.structured.and_then(|text| object(&text)),
+            transcript: self.transcript,
+        })
+    }
+}
+
+/// Reads the whole of a suspicious event again. What turns out to be no error is foreign, and skipped.
+fn look_for_error(event: &Event, data: &str, named: bool, meta: &ReplyMeta) -> Result<(), Error> {
+    let status = event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
+    let value: Value = serde_json::from_str(data).unwrap_or_default();
+    match Error::in_answer(&value, status, meta) {
+        Some(error) => Err(error),
+        None if named => Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
+        None => Ok(()),
+    }
+}
+
+fn object(text: &str) -> Option<Value> {
+    serde_json::from_str(text.trim()).ok().filter(Value::is_object)
+}
+
+fn blocked(message: String, reasons: Option<String>) -> Error {
+    let mut error = Error::new(ErrorKind::BadRequest, message);
+    error.origin = Some(crate::gateway::Origin::Gateway);
+    error.code = reasons;
+    error.advice = Some("The gateway's content guard blocked this conversation: change the question".to_owned());
+    error
+}
+
+fn excerpt(data: &str) -> &[u8] {
+    data.as_bytes().get(..EXCERPT).unwrap_or(data.as_bytes())
+}

@@ -1,0 +1,10 @@
+//! Embedding and rerank at their boundary: what Dify asks, what a gateway is sent, what Dify gets.
+
+#[path = "retrieval/embedding.rs"]
+mod embedding;
+#[path = "retrieval/multimodal.rs"]
+mod multimodal;
+#[path = "retrieval/rerank.rs"]
+mod rerank;
+#[path = "retrieval/scripted.rs"]
+mod scripted;
