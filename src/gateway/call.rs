@@ -8,6 +8,7 @@ use super::{Auth, Endpoint, Error, ErrorKind, Events, TransportOptions, failure,
 use crate::gateway::auth::{Stamp, Unsigned};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,7 +21,7 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where calls go and as whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Route {
     /// The address.
     pub endpoint: Endpoint,
@@ -44,7 +45,7 @@ pub enum Accept {
 }
 
 /// What to send. The body is serialised once, by the caller: those bytes are signed and sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// `POST`, or `GET` for a task's state.
     pub method: Method,
@@ -220,4 +221,28 @@ fn build(route: &Route, call: &Call) -> Result<(reqwest::Request, Option<Vec<u8>
         *request.body_mut() = Some(body.clone().into());
     }
     Ok((request, proof.string_to_sign, redactor))
+}
+
+impl fmt::Debug for Route {
+    /// Without header values and the endpoint's query: both may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("endpoint", &self.endpoint)
+            .field("auth", &self.auth)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("signed_headers", &self.signed_headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Without header values and the body, which is what a user wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("accept", &self.accept)
+            .field("body_bytes", &self.body.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
+    }
 }

@@ -27,7 +27,7 @@ pub(super) fn signature(ours: &[u8], header: &[u8], redactor: &Redactor) -> Opti
     let raw_theirs: Vec<&[u8]> = theirs.split(|byte| *byte == b'#').collect();
     let at = raw_ours.iter().zip(&raw_theirs).take_while(|(a, b)| a == b).count();
     let (shown_ours, shown_theirs) = (lines(&ours), lines(theirs));
-    let show = |lines: &[String]| lines.get(at).map_or("nothing".to_owned(), |line| format!("`{line}`"));
+    let show = |lines: &[String]| lines.get(at).map_or_else(|| "nothing".to_owned(), |line| format!("`{line}`"));
     let name: Cow<'_, str> = match FIXED_LINES.get(at) {
         Some(name) => Cow::Borrowed(*name),
         None if at + 1 == raw_ours.len() => Cow::Borrowed("path"),

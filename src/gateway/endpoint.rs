@@ -114,6 +114,7 @@ impl Endpoint {
             return Err(refused("The endpoint URL has a user name or password in it")
                 .advise("Remove it and choose a consumer authorisation in the form"));
         }
+        // The URL parser would take the path's first segment for the host.
         if authority.is_empty() {
             return Err(refused("The endpoint URL has no host"));
         }
@@ -176,7 +177,7 @@ fn missing_scheme(text: &str) -> Error {
         .find(|scheme| lower.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(":/") || rest.starts_with("//")));
     let rest = text.get(written.map_or(0, str::len)..).unwrap_or_default().trim_start_matches([':', '/']);
     let host_and_port = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let scheme = written.unwrap_or(if looks_local(host_and_port) { "http" } else { "https" });
+    let scheme = written.unwrap_or_else(|| if looks_local(host_and_port) { "http" } else { "https" });
     let error = refused("The endpoint URL does not start with http:// or https://");
     match Endpoint::read(scheme, rest) {
         Ok(guess) => error.advise(format!("Write it in full, probably {guess}")),

@@ -8,6 +8,9 @@ use super::{Error, ErrorKind, Origin, diagnose, hints};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+#[cfg(test)]
+mod tests;
+
 /// How much of an upstream's words is shown, in bytes.
 pub(super) const MAX_SHOWN: usize = 1024;
 const MAX_CODE: usize = 100;
@@ -44,10 +47,13 @@ impl Refusal<'_> {
         let text = text.trim();
         let told = serde_json::from_str(text).ok().and_then(|value| told(&value)).unwrap_or_default();
         let rule = error_table::rule(status, text);
-        let kind = told.code.as_deref().and_then(error_table::kind_before_status).or(rule.map(|rule| rule.kind));
+        let kind =
+            told.code.as_deref().and_then(error_table::kind_before_status).or_else(|| rule.map(|rule| rule.kind));
         let mut error = Error::new(kind.unwrap_or(ErrorKind::ServerUnavailable), self.message(text, &told, rule));
         error.status = Some(status);
-        error.origin = hints::origin(self.headers).or(rule.and_then(|rule| rule.origin)).or(self.likely_origin(&told));
+        error.origin = hints::origin(self.headers)
+            .or_else(|| rule.and_then(|rule| rule.origin))
+            .or_else(|| self.likely_origin(&told));
         error.request_id = hints::request_id(self.headers).or(told.request_id);
         error.code = told.code.map(|code| self.redactor.line(&code, MAX_CODE));
         error.advice = self.diagnosis(text).or_else(|| rule.and_then(|rule| rule.advice).map(str::to_owned));
@@ -104,7 +110,7 @@ impl Error {
         let by_status = status.and_then(|status| error_table::rule(status, "{}"));
         let message = told.message.as_deref().unwrap_or("no reason given");
         let kind = told.code.as_deref().and_then(error_table::kind_before_status);
-        let kind = kind.or(by_status.map(|rule| rule.kind)).or(told.kind);
+        let kind = kind.or_else(|| by_status.map(|rule| rule.kind)).or(told.kind);
         let kind = kind.or_else(|| error_table::kind_of_words(message)).unwrap_or(ErrorKind::ServerUnavailable);
         let mut error = meta.error(kind, meta.redactor.line(message, MAX_SHOWN));
         error.status = status;

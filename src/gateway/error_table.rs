@@ -6,7 +6,7 @@ use super::Origin::{self, Gateway};
 
 /// What a body must be for a row to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Text {
+pub enum Text {
     /// Nothing at all.
     Empty,
     /// These words at the beginning.
@@ -19,7 +19,7 @@ pub(super) enum Text {
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rule {
+pub struct Rule {
     /// Statuses it applies to, first and last.
     pub status: (u16, u16),
     /// The body it applies to.
@@ -62,7 +62,7 @@ const fn any(first: u16, last: u16, kind: ErrorKind, advice: Option<&'static str
 }
 
 /// The rows; the first that applies counts.
-pub(super) const RULES: &[Rule] = &[
+pub const RULES: &[Rule] = &[
     // hmac-auth
     gateway(401, Text::Starts("Invalid Key"), Authorization, CHECK_KEY),
     gateway(403, Text::Starts("Unauthorized Consumer"), Authorization, ALLOW),
@@ -226,7 +226,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Beginnings of error codes and types, without regard to case, for errors without a status; the first that applies
 /// counts. Names are those of OpenAI, Anthropic and DashScope.
-pub(super) const CODES: &[(&str, ErrorKind)] = &[
+pub const CODES: &[(&str, ErrorKind)] = &[
     ("rate_limit", RateLimited),
     ("insufficient_quota", RateLimited),
     ("throttling", RateLimited),

@@ -14,7 +14,7 @@ pub mod embeddings;
 pub mod endpoint;
 pub mod error;
 mod error_body;
-mod error_table;
+pub mod error_table;
 mod escape;
 mod failure;
 mod hints;

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 mod events;
+#[cfg(test)]
+mod tests;
 
 pub use events::Events;
 

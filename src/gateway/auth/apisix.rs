@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 /// The pseudo header that stands for method, path and query.
 const REQUEST_TARGET: &str = "@request-target";
-const DIGEST: HeaderName = HeaderName::from_static("digest");
+const DATE: &str = "date";
+const DIGEST: &str = "digest";
 
 /// The headers of a signed request: `Authorization`, `Date`, and `Digest` if wanted and there is a body.
 pub(super) fn sign(
@@ -22,14 +23,16 @@ pub(super) fn sign(
     covered: &[HeaderName],
     stamp: &Stamp,
 ) -> Result<Proof, Error> {
-    let digest = DIGEST;
     let mut headers = vec![(header::DATE, value(&stamp.date())?)];
-    let mut names = vec![REQUEST_TARGET, "date"];
+    let mut names = vec![REQUEST_TARGET, DATE];
     if scheme.body_digest && !request.body.is_empty() {
-        headers.push((digest.clone(), value(&format!("SHA-256={}", STANDARD.encode(Sha256::digest(request.body))))?));
-        names.push(digest.as_str());
+        headers.push((
+            HeaderName::from_static(DIGEST),
+            value(&format!("SHA-256={}", STANDARD.encode(Sha256::digest(request.body))))?,
+        ));
+        names.push(DIGEST);
     }
-    names.extend(covered.iter().map(HeaderName::as_str).filter(|name| *name != digest.as_str()));
+    names.extend(covered.iter().map(HeaderName::as_str).filter(|name| *name != DIGEST));
     let mut sent = request.headers.clone();
     sent.extend(headers.iter().cloned());
     let string = string_to_sign(key_id, request.method, request.target, &sent, &names);
