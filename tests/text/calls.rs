@@ -3,8 +3,8 @@
 use crate::server::{Sent, Server, broken_stream, reply, stream};
 use higress_dify_plugin::provider::llm;
 use higress_dify_plugin::runtime::entities::{
-    Content, ContentPart, Credentials, LlmRequest, Media, MediaKind, ModelRef, ModelType, PromptMessage, Role,
-    ToolDefinition,
+    Content, ContentPart, Credentials, ImageDetail, LlmRequest, Media, MediaKind, ModelRef, ModelType, PromptMessage,
+    Role, ToolDefinition,
 };
 use higress_dify_plugin::runtime::transport::memory::llm_output;
 use higress_dify_plugin::runtime::{Context, ErrorKind, InvokeError};
@@ -212,7 +212,11 @@ async fn a_reply_that_is_no_answer_is_an_error_that_shows_it() {
         (reply("200 OK", "text/plain", "Too many requests"), ErrorKind::RateLimit, "Too many requests"),
         (stream(""), ErrorKind::ServerUnavailable, "empty"),
         (stream("data: [DONE]\n\n"), ErrorKind::ServerUnavailable, "no answer"),
-        (reply("200 OK", "application/json", r#"{"error":{"message":"bad key","code":"invalid_api_key"}}"#), ErrorKind::Authorization, "bad key"),
+        (
+            reply("200 OK", "application/json", r#"{"error":{"message":"bad key","code":"invalid_api_key"}}"#),
+            ErrorKind::Authorization,
+            "bad key",
+        ),
         (reply("401 Unauthorized", "text/plain", "no"), ErrorKind::Authorization, "401"),
     ] {
         let server = Server::start(vec![answer]).await;
@@ -275,7 +279,8 @@ async fn the_token_parameter_that_the_upstream_names_is_used_and_remembered() {
         assert_eq!(invoke(asks(&server, json!({}), json!({"max_tokens": 7}))).await.result, Ok(()));
     }
     let names = server.sent();
-    let names: Vec<_> = names.iter().map(|sent| (sent.body.get("max_tokens"), sent.body.get("max_completion_tokens"))).collect();
+    let names: Vec<_> =
+        names.iter().map(|sent| (sent.body.get("max_tokens"), sent.body.get("max_completion_tokens"))).collect();
     let seven = json!(7);
     assert_eq!(names, [(Some(&seven), None), (None, Some(&seven)), (None, Some(&seven))]);
 }
@@ -371,7 +376,10 @@ async fn pictures_of_an_answer_are_parts_of_a_chunk() {
     let server = Server::start(vec![stream(body)]).await;
     let outcome = invoke(asks(&server, json!({}), json!({}))).await;
     let part = &outcome.deltas[0]["message"]["content"][0];
-    assert_eq!((&part["type"], &part["base64_data"], &part["detail"]), (&json!("image"), &json!("QUJD"), &json!("low")));
+    assert_eq!(
+        (&part["type"], &part["base64_data"], &part["detail"]),
+        (&json!("image"), &json!("QUJD"), &json!("low"))
+    );
 }
 
 #[tokio::test]
@@ -385,7 +393,7 @@ async fn a_file_that_cannot_be_sent_is_refused_before_anything_is_sent() {
         url: "http://x/s.mp3".to_owned(),
         base64_data: String::new(),
         filename: "s.mp3".to_owned(),
-        detail: Default::default(),
+        detail: ImageDetail::default(),
     };
     request.prompt_messages[0].content = Content::Parts(vec![ContentPart::Media(sound)]);
     assert_eq!(invoke(request).await.result.unwrap_err().kind, ErrorKind::BadRequest);

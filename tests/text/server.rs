@@ -9,20 +9,20 @@ use tokio::task::JoinHandle;
 
 /// What was sent: the request's head and its body.
 #[derive(Debug, Clone)]
-pub struct Sent {
-    pub head: String,
-    pub body: Value,
+pub(crate) struct Sent {
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
-pub struct Server {
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     sent: Arc<Mutex<Vec<Sent>>>,
     task: JoinHandle<()>,
 }
 
 impl Server {
     /// Answers one request after the other with these bytes, each on a connection of its own.
-    pub async fn start(replies: Vec<Vec<u8>>) -> Self {
+    pub(crate) async fn start(replies: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/route", listener.local_addr().unwrap());
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -41,7 +41,7 @@ impl Server {
         Self { url, sent, task }
     }
 
-    pub fn sent(&self) -> Vec<Sent> {
+    pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
 }
@@ -74,7 +74,7 @@ async fn read(stream: &mut TcpStream) -> Sent {
 }
 
 /// A whole reply that ends with its connection.
-pub fn reply(status: &str, content_type: &str, body: &str) -> Vec<u8> {
+pub(crate) fn reply(status: &str, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
@@ -83,12 +83,12 @@ pub fn reply(status: &str, content_type: &str, body: &str) -> Vec<u8> {
 }
 
 /// A stream of events.
-pub fn stream(body: &str) -> Vec<u8> {
+pub(crate) fn stream(body: &str) -> Vec<u8> {
     reply("200 OK", "text/event-stream", body)
 }
 
 /// A stream that promises more than it sends.
-pub fn broken_stream(body: &str) -> Vec<u8> {
+pub(crate) fn broken_stream(body: &str) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     format!("{head}{:x}\r\n{body}\r\n", body.len()).into_bytes()
 }
