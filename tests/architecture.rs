@@ -48,7 +48,7 @@ fn every_part_is_listed() {
 #[test]
 fn the_scan_sees_every_way_to_name_a_part() {
     assert_eq!(parts_named("use crate::gateway::Error;"), ["gateway"]);
-    assert_eq!(parts_named("use crate::{gateway::Error, runtime};"), ["gateway", "runtime"]);
+    assert_eq!(parts_named("use crate::{gateway::Error, runtime};"), ["runtime", "gateway"]);
     assert_eq!(parts_named("    let x = crate::provider::llm::invoke(a);"), ["provider"]);
     assert_eq!(parts_named("use super::super::runtime::Context;"), ["runtime"]);
     assert_eq!(parts_named("use crate::cli;"), ["cli"]);

@@ -15,7 +15,7 @@ from dify_plugin.entities.model.message import (
     AssistantPromptMessage, ImagePromptMessageContent, PromptMessageTool, SystemPromptMessage,
     TextPromptMessageContent, ToolPromptMessage, UserPromptMessage,
 )
-from dify_plugin.entities.model.provider import ModelProviderConfiguration
+from dify_plugin.entities.model.provider import ProviderEntity
 from dify_plugin.entities.model.rerank import MultiModalRerankResult, RerankResult
 from dify_plugin.entities.model.text_embedding import MultiModalContent, MultiModalEmbeddingResult, TextEmbeddingResult
 from host import Plugin
@@ -207,7 +207,7 @@ def declarations(root):
     with open(f"{root}/manifest.yaml", encoding="utf-8") as file:
         PluginConfiguration(**yaml.safe_load(file))
     with open(f"{root}/provider/higress.yaml", encoding="utf-8") as file:
-        provider = ModelProviderConfiguration(**yaml.safe_load(file))
+        provider = ProviderEntity(**yaml.safe_load(file))
     forms = provider.model_credential_schema.credential_form_schemas
     check("the SDK reads the manifest and the provider form", 16 <= len(forms) <= 32, len(forms))
 

@@ -5,14 +5,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-pub struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     address: String,
     pub open_route: String,
 }
 
 impl Gateway {
-    pub fn start(plugin: &str) -> Self {
+    pub(crate) fn start(plugin: &str) -> Self {
         let mut child = Command::new(plugin)
             .args(["gateway", "--listen", "127.0.0.1:0", "--json"])
             .stdout(Stdio::piped())
@@ -26,7 +26,7 @@ impl Gateway {
     }
 
     /// Connections the gateway has accepted so far, this question's own left out.
-    pub fn connections(&self) -> u64 {
+    pub(crate) fn connections(&self) -> u64 {
         let mut stream = TcpStream::connect(&self.address).expect("the gateway listens");
         let request = format!("GET /standin/stats HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
         stream.write_all(request.as_bytes()).expect("the gateway reads");

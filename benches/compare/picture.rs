@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 /// One measured point: so many streams of so many chunks cost so many microseconds a chunk.
-pub struct Point {
+pub(crate) struct Point {
     pub streams: usize,
     pub chunks: usize,
     pub micros: f64,
 }
 
-pub fn as_text(curve: &[Point]) -> String {
+pub(crate) fn as_text(curve: &[Point]) -> String {
     let mut text = String::from("| streams | chunks each | CPU per chunk |\n|---|---|---|\n");
     for point in curve {
         let _ = writeln!(text, "| {} | {} | {:.2} µs |", point.streams, point.chunks, point.micros);
@@ -18,7 +18,7 @@ pub fn as_text(curve: &[Point]) -> String {
 }
 
 /// Bars on a common scale: flat is what the reader should see.
-pub fn as_svg(curve: &[Point]) -> String {
+pub(crate) fn as_svg(curve: &[Point]) -> String {
     let highest = curve.iter().map(|point| point.micros).fold(1.0, f64::max);
     let height = 60 + 26 * curve.len();
     let mut svg = format!(

@@ -18,14 +18,14 @@ enum Seen {
 
 /// What became of one session.
 #[derive(Clone, Default)]
-pub struct Session {
+pub(crate) struct Session {
     pub first_chunk: Option<Duration>,
     pub chunks: u64,
     pub error: Option<String>,
     pub ended: Option<Duration>,
 }
 
-pub struct Plugin {
+pub(crate) struct Plugin {
     child: Child,
     input: ChildStdin,
     seen: Receiver<Seen>,
@@ -34,7 +34,7 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    pub fn start(command: &[String], folder: &Path) -> Self {
+    pub(crate) fn start(command: &[String], folder: &Path) -> Self {
         let spawned = Instant::now();
         let mut child = Command::new(&command[0])
             .args(&command[1..])
@@ -52,10 +52,10 @@ impl Plugin {
             let mut reader = BufReader::with_capacity(1 << 20, output);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                if let Some(event) = read_line(&line) {
-                    if sender.send(event).is_err() {
-                        return;
-                    }
+                if let Some(event) = read_line(&line)
+                    && sender.send(event).is_err()
+                {
+                    return;
                 }
                 line.clear();
             }
@@ -68,12 +68,12 @@ impl Plugin {
     }
 
     /// Sends every request at once and waits until all their sessions ended.
-    pub fn run(&mut self, requests: &[(String, String)], deadline: Duration) -> HashMap<String, Session> {
+    pub(crate) fn run(&mut self, requests: &[(String, String)], deadline: Duration) -> HashMap<String, Session> {
         self.run_windowed(requests, requests.len(), deadline)
     }
 
     /// Sends the requests with at most `window` of them unfinished at a time.
-    pub fn run_windowed(
+    pub(crate) fn run_windowed(
         &mut self,
         requests: &[(String, String)],
         window: usize,
@@ -114,11 +114,11 @@ impl Plugin {
                     }
                 }
                 Seen::End(id, at) => {
-                    if let (Some(session), Some(sent)) = (sessions.get_mut(&id), sent_at.get(&id)) {
-                        if session.ended.replace(at - *sent).is_none() {
-                            open -= 1;
-                            ended += 1;
-                        }
+                    if let (Some(session), Some(sent)) = (sessions.get_mut(&id), sent_at.get(&id))
+                        && session.ended.replace(at - *sent).is_none()
+                    {
+                        open -= 1;
+                        ended += 1;
                     }
                 }
             }
@@ -127,7 +127,7 @@ impl Plugin {
     }
 
     /// Processor time used so far, user and system.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a living process");
         let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in parentheses").split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
@@ -135,7 +135,7 @@ impl Plugin {
     }
 
     /// A memory figure of `/proc/PID/status` in MiB: `VmRSS` now, `VmHWM` at its peak.
-    pub fn memory(&self, field: &str) -> f64 {
+    pub(crate) fn memory(&self, field: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a living process");
         let line = status.lines().find(|line| line.starts_with(field)).expect("the field is there");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") / 1024.0

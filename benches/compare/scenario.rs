@@ -11,21 +11,21 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-pub struct Side {
+pub(crate) struct Side {
     pub name: &'static str,
     pub command: Vec<String>,
     pub folder: PathBuf,
     pub sdk: bool,
 }
 
-pub struct Scenario<'a> {
+pub(crate) struct Scenario<'a> {
     pub side: &'a Side,
     pub gateway: &'a Gateway,
     pub table: &'a mut Table,
 }
 
 impl Scenario<'_> {
-    pub fn run_all(&mut self) {
+    pub(crate) fn run_all(&mut self) {
         self.start_and_idle();
         self.flooded("CPU per chunk, 32 flooded streams, merging off", Some(-1));
         if !self.side.sdk {
@@ -140,7 +140,7 @@ impl Scenario<'_> {
 }
 
 /// The cost of a chunk at many streams and at long ones.
-pub fn curve(side: &Side, gateway: &Gateway) -> Vec<Point> {
+pub(crate) fn curve(side: &Side, gateway: &Gateway) -> Vec<Point> {
     [(1, 10_000), (10, 1_000), (10, 10_000), (100, 1_000), (1_000, 100), (5_000, 20)]
         .into_iter()
         .map(|(streams, chunks)| {
@@ -197,7 +197,7 @@ fn whole(sessions: &HashMap<String, Session>) {
 }
 
 fn per_chunk(plugin: &Plugin, before: Duration, chunks: usize) -> f64 {
-    (plugin.cpu() - before).as_secs_f64() * 1e6 / as_f64(chunks as u64)
+    plugin.cpu().checked_sub(before).unwrap().as_secs_f64() * 1e6 / as_f64(chunks as u64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]

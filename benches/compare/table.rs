@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 #[derive(Default)]
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<(String, &'static str)>,
     figures: BTreeMap<(String, &'static str), Vec<f64>>,
 }
 
 impl Table {
-    pub fn add(&mut self, row: &str, unit: &'static str, side: &'static str, figure: f64) {
+    pub(crate) fn add(&mut self, row: &str, unit: &'static str, side: &'static str, figure: f64) {
         if !self.rows.iter().any(|(name, _)| name == row) {
             self.rows.push((row.to_owned(), unit));
         }
         self.figures.entry((row.to_owned(), side)).or_default().push(figure);
     }
 
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = String::from("| figure (median) | plugin | SDK | ratio |\n|---|---|---|---|\n");
         for (row, unit) in &self.rows {
             let plugin = self.median(row, "plugin");
@@ -47,7 +47,7 @@ fn show(figure: Option<f64>, unit: &str) -> String {
 }
 
 /// The value below which `share` of the sorted figures lie.
-pub fn percentile(figures: &mut [f64], share: f64) -> f64 {
+pub(crate) fn percentile(figures: &mut [f64], share: f64) -> f64 {
     figures.sort_by(f64::total_cmp);
     let last = figures.len().saturating_sub(1);
     #[expect(

@@ -128,11 +128,11 @@ fn header(name: &str, value: &Value, auth: &Auth) -> Result<(HeaderName, HeaderV
             return Err(refused(FIELD, format!("gives {token} a value that is no text")));
         }
     };
-    let value = HeaderValue::from_str(&text).map_err(|_| {
-        refused(
-            FIELD,
-            format!("gives {token} a value with characters a header cannot carry: use visible ASCII on one line"),
-        )
+    // `HeaderValue` takes any byte above 127; what a gateway makes of those is anybody's guess.
+    let value = HeaderValue::from_str(&text).ok().filter(|_| text.is_ascii()).ok_or_else(|| {
+        let problem =
+            format!("gives {token} a value with characters a header cannot carry: use visible ASCII on one line");
+        refused(FIELD, problem)
     })?;
     Ok((token, value))
 }

@@ -10,8 +10,8 @@
 //! * this host has answered this process before;
 //! * [`NEEDED`] questions in a row about the call have demonstrably been read by the host: it has answered a question
 //!   that stood behind them in the output, or the output pipe tells that they were taken out of it;
-//! * the first of them was seen read [`PATIENCE`] ago or longer (or twice the host's usual delay), each of them
-//!   [`SETTLED`] ago, and nothing came since.
+//! * the first of them was read [`PATIENCE`] ago or longer (or twice the host's usual delay), all of them were known
+//!   to be read [`SETTLED`] ago, and nothing came since.
 //!
 //! This is the state machine alone: it has no clock and does no input or output.
 
@@ -45,6 +45,8 @@ pub(crate) struct Probes {
     delay: Duration,
     /// The host has read the output up to here.
     read: u64,
+    /// The host has worked through the output up to here, for it has answered what stands there.
+    worked_through: u64,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,19 @@ struct Question {
     number: u64,
     /// When it was written, and where in the output it ends.
     written: Option<(Instant, u64)>,
+    /// When it was first known to be read.
     seen_read: Option<Instant>,
+}
+
+impl Question {
+    /// Since when it is unanswered although it was read. A host that has worked through it had every chance since it
+    /// was written; one that has merely taken it out of a pipe may have been busy before.
+    fn unanswered_since(&self, worked_through: u64) -> Option<Instant> {
+        match self.written {
+            Some((written, position)) if position <= worked_through => Some(written),
+            _ => self.seen_read,
+        }
+    }
 }
 
 impl Probes {
@@ -117,6 +131,7 @@ impl Probes {
         {
             // A single slow answer is forgotten after a while.
             self.delay = now.duration_since(written).max(self.delay * 7 / 8);
+            self.worked_through = self.worked_through.max(position);
             self.read = self.read.max(position);
         }
         self.forget(&unanswered);
@@ -133,11 +148,11 @@ impl Probes {
                     question.seen_read = Some(now);
                 }
             }
-            let read_for = |age: Duration| {
-                let old = |seen: Instant| now.duration_since(seen) >= age;
-                watch.unanswered.iter().filter(|question| question.seen_read.is_some_and(old)).count()
-            };
-            if self.host_answers && read_for(patience) >= 1 && read_for(SETTLED) >= NEEDED {
+            let old = |since: Instant, age: Duration| now.duration_since(since) >= age;
+            let settled =
+                watch.unanswered.iter().filter(|question| question.seen_read.is_some_and(|seen| old(seen, SETTLED)));
+            let patient = watch.unanswered.front().and_then(|first| first.unanswered_since(self.worked_through));
+            if self.host_answers && settled.count() >= NEEDED && patient.is_some_and(|since| old(since, patience)) {
                 abandoned.push(session_id.clone());
             }
         }

@@ -144,7 +144,13 @@ impl<P: Provider> Server<P> {
                     None => input_ended = true,
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
-                _ = tick.tick(), if !self.sessions.is_empty() => self.look(inbound.is_empty()),
+                _ = tick.tick(), if !self.sessions.is_empty() => {
+                    self.check_ceiling();
+                    // Nothing can be answered any more once the input has ended.
+                    if self.options.probe && !input_ended {
+                        self.look_for_abandoned(inbound.is_empty());
+                    }
+                }
                 () = stop.cancelled(), if !self.stopping => {
                     self.stopping = true;
                     deadline = Some(Instant::now() + GRACE);
@@ -258,8 +264,7 @@ impl<P: Provider> Server<P> {
         }
     }
 
-    /// Looks after the sessions that run: none over its ceiling, none abandoned.
-    fn look(&mut self, input_read: bool) {
+    fn check_ceiling(&mut self) {
         let now = Instant::now();
         let ceiling = self.options.session_ceiling;
         for session in self.sessions.values_mut() {
@@ -268,9 +273,11 @@ impl<P: Provider> Server<P> {
                 session.give_up(ErrorKind::ServerUnavailable, text);
             }
         }
-        if !self.options.probe {
-            return;
-        }
+    }
+
+    /// Asks about long calls, and gives up those that nobody waits for.
+    fn look_for_abandoned(&mut self, input_read: bool) {
+        let now = Instant::now();
         self.note_written_probes();
         // Read before the gauge: what is written in between must not count as read.
         let written = self.outbox.written();

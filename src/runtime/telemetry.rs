@@ -38,7 +38,7 @@ pub fn install(settings: &Settings, host: Option<Outbox>) -> Result<(), Settings
     };
     let stderr = stderr.with_filter(filter(if host.is_some() { "error" } else { "info" })?);
     let host = match host {
-        Some(outbox) => Some(HostLog { outbox, format: settings.log_format }.with_filter(filter("info")?)),
+        Some(outbox) => Some(HostLog::new(outbox, settings.log_format).with_filter(filter("info")?)),
         None => None,
     };
     // Fails only when the embedding program has a subscriber of its own, which then is the one to use.

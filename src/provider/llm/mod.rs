@@ -1,6 +1,6 @@
 //! Text: Dify's conversations as chat or text completions, and what comes back as Dify's chunks.
 //!
-//! A call is prepared (`request` and the modules it names), sent and read ([`exchange`]); [`stream`] holds what an
+//! A call is prepared (`request` and the modules it names), sent and read (`exchange`); [`stream`] holds what an
 //! answer is, without any IO. Everything that varies between upstreams is one small module.
 
 mod exchange;

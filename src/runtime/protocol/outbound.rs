@@ -18,15 +18,14 @@ const MAX_MODEL_NAME: usize = 4 * 1024;
 pub const HEARTBEAT: &[u8] = b"{\"event\":\"heartbeat\",\"session_id\":null,\"data\":{}}\n";
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the field is `event` on the wire")]
-struct Event<'a, T> {
+struct Message<'a, T> {
     event: &'static str,
     session_id: Option<&'a str>,
     data: T,
 }
 
 #[derive(Serialize)]
-struct SessionMessage<T> {
+struct SessionData<T> {
     r#type: &'static str,
     data: T,
 }
@@ -96,7 +95,7 @@ pub fn global_error(text: &str) -> Vec<u8> {
         error: &'a str,
     }
     let text = capped(text);
-    line(&Event { event: "error", session_id: None, data: Text { error: &text } }).unwrap_or_default()
+    line(&Message { event: "error", session_id: None, data: Text { error: &text } }).unwrap_or_default()
 }
 
 /// A log event, appended to `batch`.
@@ -110,17 +109,17 @@ pub fn log(batch: &mut Vec<u8>, level: &str, message: &str) {
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let message = capped(message);
     let data = Log { level, message: &message, timestamp };
-    if let Ok(line) = line(&Event { event: "log", session_id: None, data }) {
+    if let Ok(line) = line(&Message { event: "log", session_id: None, data }) {
         batch.extend_from_slice(&line);
     }
 }
 
 fn session_line(session_id: &str, kind: &'static str, data: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    line(&Event { event: "session", session_id: Some(session_id), data: SessionMessage { r#type: kind, data } })
+    line(&Message { event: "session", session_id: Some(session_id), data: SessionData { r#type: kind, data } })
 }
 
-fn line(event: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(event)?;
+fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(line)
 }
