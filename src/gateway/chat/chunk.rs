@@ -21,6 +21,10 @@ pub struct ChatChunk<'a> {
     /// The detail that Higress' ai-security-guard puts beside an answer it made.
     #[serde(borrow)]
     pub x_higress_guardrail: Option<&'a RawValue>,
+    #[serde(borrow, rename = "denyMessage")]
+    deny_message: Option<&'a RawValue>,
+    #[serde(borrow, rename = "blockedDetails")]
+    blocked_details: Option<&'a RawValue>,
     error: Filled,
 }
 
@@ -178,6 +182,12 @@ impl<'a> ChatChunk<'a> {
     pub fn is_guarded(&self) -> bool {
         self.model.as_str() == super::GUARD_MODEL
             || self.x_higress_guardrail.is_some_and(|detail| detail.get().starts_with('{'))
+    }
+
+    /// Whether this is what the guard says of a blocked conversation and nothing else, as on routes whose bodies the
+    /// gateway leaves as they are.
+    pub fn is_denial(&self) -> bool {
+        self.choices.0.is_empty() && (self.deny_message.is_some() || self.blocked_details.is_some())
     }
 
     /// Whether this may report an error, or be something else than a piece of an answer: it has a field `error`, or

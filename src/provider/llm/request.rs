@@ -195,4 +195,18 @@ fn web_search(parameters: &Parameters) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasoning_models_of_openai_take_the_newer_name() {
+        for (model, name) in [
+            ("o3-mini", MAX_COMPLETION_TOKENS),
+            ("openai/GPT-5.1", MAX_COMPLETION_TOKENS),
+            ("gpt-4o", MAX_TOKENS),
+            ("qwen3-max", MAX_TOKENS),
+        ] {
+            assert_eq!(by_name(model), name, "{model}");
+        }
+    }
+}

@@ -164,18 +164,28 @@ impl StreamState {
             Ok(Some(chunk)) => chunk,
             Ok(None) if !named_error => return Ok(Flow::Continue),
             Ok(None) => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
-            Err(_) if named_error => return Err(meta.undecodable("the upstream reports an error", excerpt(data))),
-            Err(error) => {
-                let what = format!("an event of the answer is not valid JSON ({error})");
-                return Err(meta.undecodable(&what, excerpt(data)));
-            }
+            Err(_) if named_error => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
+            Err(error) => return Err(self.no_json(&error, data, meta)),
         };
+        if chunk.is_denial() {
+            self.guard.get_or_insert_default().note(data);
+            return Ok(Flow::Continue);
+        }
         let suspicious = named_error || chunk.is_suspicious();
         self.push(chunk, out)?;
         if suspicious {
             look_for_error(event, data, named_error, meta)?;
         }
         Ok(if self.cut { Flow::Cut } else { Flow::Continue })
+    }
+
+    /// In the middle of an answer the words of a gateway are not looked for.
+    fn no_json(&self, error: &serde_json::Error, data: &str, meta: &ReplyMeta) -> Error {
+        let what = format!("the answer is not valid JSON ({error})");
+        if self.is_answer() {
+            return meta.error(ErrorKind::Decode, format!("{what}: {}", meta.excerpt(data)));
+        }
+        meta.undecodable(&what, excerpt(data))
     }
 
     /// Takes one decoded chunk.

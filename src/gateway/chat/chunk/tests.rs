@@ -91,3 +91,9 @@ fn usage_is_read_in_either_spelling() {
     let partial: Usage = serde_json::from_str(r#"{"prompt_tokens":-1,"completion_tokens":null}"#).unwrap();
     assert_eq!((partial.prompt(), partial.completion()), (None, None));
 }
+
+#[test]
+fn a_guards_bare_words_are_known() {
+    assert!(decode(r#"{"code":200,"denyMessage":"no","blockedDetails":[]}"#).is_denial());
+    assert!(!decode(r#"{"choices":[{"delta":{}}],"denyMessage":"no"}"#).is_denial());
+}
