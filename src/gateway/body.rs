@@ -1,77 +1,106 @@
-//! A reply's body, read under its limits.
+//! A reply's body, read under its time-outs and caps.
 
 use super::reply_meta::ReplyMeta;
-use super::{Error, ErrorKind};
+use super::{Error, ErrorKind, transport};
 use bytes::Bytes;
-use std::error::Error as _;
+use futures_util::FutureExt;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-/// The largest body that is read whole, in bytes after decompression. A batch of vectors takes a few MiB, a picture in
-/// base64 some more.
+/// The largest body that is read whole, in bytes, decompressed. The largest answers are pictures in Base64 and vectors.
 pub const MAX_BODY: usize = 64 << 20;
 
-/// The rest of a body.
-#[derive(Debug)]
+/// The unread rest of a body. Dropping it closes the connection, unless all was read.
 pub(super) struct Body {
     pub(super) response: reqwest::Response,
     pub(super) meta: ReplyMeta,
-    pub(super) idle: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) total_timeout: Duration,
     pub(super) deadline: Instant,
 }
 
 impl Body {
-    /// The next piece; `None` at the end.
+    /// The next piece, decompressed; `None` at a clean end. Safe to cancel.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let limit = self.idle.min(left);
-        match timeout(limit, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) if error.is_decode() => {
-                let reason = error.source().map_or_else(|| "unknown reason".to_owned(), ToString::to_string);
-                if reason.contains("IncompleteMessage") || reason.contains("connection") {
-                    return Err(self.interrupted());
+        // A peer that is always ready must neither starve its neighbours nor outrun the clock.
+        tokio::task::coop::consume_budget().await;
+        let now = Instant::now();
+        if now >= self.deadline {
+            return Err(self.overdue());
+        }
+        let until = now.checked_add(self.idle_timeout).map_or(self.deadline, |idle| idle.min(self.deadline));
+        match tokio::time::timeout_at(until, self.response.chunk()).await {
+            Ok(read) => read.map_err(|error| self.broken(&error)),
+            Err(_) if until == self.deadline => Err(self.overdue()),
+            Err(_) => Err(self.meta.error(
+                ErrorKind::Timeout,
+                format!(
+                    "The answer stopped: nothing more came for {} s (idle_timeout)",
+                    self.idle_timeout.as_secs_f64()
+                ),
+            )),
+        }
+    }
+
+    /// The next piece if it is already here.
+    pub(super) fn ready_chunk(&mut self) -> Option<Result<Option<Bytes>, Error>> {
+        if Instant::now() >= self.deadline {
+            return Some(Err(self.overdue()));
+        }
+        let read = self.response.chunk().now_or_never()?;
+        Some(read.map_err(|error| self.broken(&error)))
+    }
+
+    /// All of it, at most `limit` bytes. What is over the limit is not read.
+    pub(super) async fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
+        let announced = self.response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        if announced > limit {
+            return Err(self.too_large(limit));
+        }
+        let mut all = Vec::with_capacity(announced);
+        while let Some(piece) = self.chunk().await? {
+            if all.len() + piece.len() > limit {
+                return Err(self.too_large(limit));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+
+    /// The beginning of it, at most `limit` bytes: what came until the end, an error, or `patience` is over.
+    pub(super) async fn read_beginning(&mut self, limit: usize, patience: Duration) -> Vec<u8> {
+        let mut head = Vec::new();
+        let read = async {
+            while let Ok(Some(piece)) = self.chunk().await {
+                head.extend_from_slice(piece.get(..limit - head.len()).unwrap_or(&piece));
+                if head.len() >= limit {
+                    break;
                 }
-                Err(self.meta.error(ErrorKind::Decode, format!("the body cannot be read: {reason}")))
             }
-            Ok(Err(_)) => Err(self.interrupted()),
-            Err(_) if limit == left => Err(self
-                .meta
-                .error(ErrorKind::Timeout, "the answer was not complete when the time for the whole call was over")
-                .advise("Ask for less, or raise `total_timeout` in the advanced options")),
-            Err(_) => Err(self
-                .meta
-                .error(ErrorKind::Timeout, format!("the answer fell silent for {} s", limit.as_secs_f64()))
-                .advise("Try again, or raise `idle_timeout` in the advanced options")),
-        }
+        };
+        // A body that stalls still has a status and headers to be told.
+        let _ = tokio::time::timeout(patience, read).await;
+        head
     }
 
-    /// All of it, at most `cap` bytes.
-    pub(super) async fn all(mut self, cap: usize) -> Result<Bytes, Error> {
-        let mut whole = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            if whole.len() + chunk.len() > cap {
-                return Err(self.meta.error(ErrorKind::TooLarge, format!("the answer is larger than {cap} bytes")));
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.into())
+    fn too_large(&self, limit: usize) -> Error {
+        let message = format!("The answer is larger than {} MiB", limit >> 20);
+        self.meta.error(ErrorKind::TooLarge, message).advise("Ask for less in one call")
     }
 
-    /// As much as comes of the first `cap` bytes, whatever happens: for the words of an error.
-    pub(super) async fn beginning(mut self, cap: usize) -> Vec<u8> {
-        let mut start = Vec::new();
-        while start.len() < cap
-            && let Ok(Some(chunk)) = self.chunk().await
-        {
-            start.extend(chunk.iter().take(cap - start.len()));
-        }
-        start
+    fn overdue(&self) -> Error {
+        let seconds = self.total_timeout.as_secs_f64();
+        self.meta.error(ErrorKind::Timeout, format!("The call was not complete after {seconds} s (total_timeout)"))
     }
 
-    fn interrupted(&self) -> Error {
-        self.meta
-            .error(ErrorKind::Interrupted, "the connection broke off before the answer was complete")
-            .advise("Try again; if it repeats, look at the gateway's log and its time-outs")
+    fn broken(&self, error: &reqwest::Error) -> Error {
+        let (kind, message) = transport::broken_body(error);
+        self.meta.error(kind, self.meta.excerpt(&message))
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("meta", &self.meta).finish_non_exhaustive()
     }
 }

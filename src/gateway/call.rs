@@ -1,24 +1,25 @@
 //! One call of a route and its reply.
 
-use super::body::{Body, MAX_BODY};
+use super::auth::Stamp;
+use super::body::Body;
 use super::error_body::Refusal;
-use super::redact::Redactor;
-use super::reply_meta::ReplyMeta;
-use super::{Auth, Endpoint, Error, ErrorKind, Events, TransportOptions, failure, hints, pool};
-use crate::gateway::auth::{Stamp, Unsigned};
+use super::request::{self, Prepared};
+use super::transport::{self, Failure};
+use super::{Auth, Endpoint, Error, ErrorKind, ReplyMeta, TransportOptions, hints, pool, retry};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
-/// How much of an error's body is read, in bytes.
-const MAX_ERROR_BODY: usize = 64 << 10;
-/// How long an error's body may take.
-const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
-/// The first pause before a call is sent again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+mod reply;
+
+pub use reply::Reply;
+
+/// How much of a refusal's body is read, and how long is waited for it.
+const MAX_REFUSAL: usize = 64 << 10;
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where calls go and as whom.
 #[derive(Clone)]
@@ -54,27 +55,13 @@ pub struct Call {
     /// What the reply should be.
     pub accept: Accept,
     /// `Content-Type` of the body.
-    pub content_type: Option<HeaderValue>,
-    /// Headers of this call only; they win over the route's.
+    pub content_type: Option<http::HeaderValue>,
+    /// Headers of this call only.
     pub headers: HeaderMap,
     /// The body's bytes.
     pub body: Option<Bytes>,
     /// A shorter limit for the whole call than the route's, for example when a model is saved.
     pub total_timeout: Option<Duration>,
-}
-
-/// A reply with a 2xx status, its body unread. Dropping it closes the connection.
-#[derive(Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// Who answered, under which id; tells errors that the body turns out to be.
-    pub meta: ReplyMeta,
-    /// How often the call was sent again before this reply.
-    pub retries: u32,
-    body: Body,
 }
 
 impl Call {
@@ -84,143 +71,117 @@ impl Call {
             method: Method::POST,
             path: path.into(),
             accept: Accept::Any,
-            content_type: Some(HeaderValue::from_static("application/json")),
+            content_type: Some(http::HeaderValue::from_static("application/json")),
             headers: HeaderMap::new(),
             body: Some(body.into()),
             total_timeout: None,
         }
     }
-}
 
-impl Reply {
-    /// The content type without its parameters, in lower case.
-    pub fn content_type(&self) -> String {
-        let value = hints::text(&self.headers, "content-type").unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-
-    /// Whether the body is a stream of events, by its content type.
-    pub fn is_event_stream(&self) -> bool {
-        self.content_type() == "text/event-stream"
-    }
-
-    /// The whole body, under the body cap and the route's time-outs.
-    ///
-    /// # Errors
-    /// When it breaks off, falls silent, or is larger than [`MAX_BODY`].
-    pub async fn bytes(self) -> Result<Bytes, Error> {
-        self.body.all(MAX_BODY).await
-    }
-
-    /// The body as events.
-    pub fn events(self) -> Events {
-        Events::new(self.body)
+    /// A `GET`, without a body.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, content_type: None, body: None, ..Self::post_json(path, Bytes::new()) }
     }
 }
 
-/// Sends `call` on `route`. Any status but 2xx is an [`Error`], its body read and understood.
-///
-/// A call is sent again only if the route allows it, only before the first byte of an answer, and only after a failure
-/// to connect or an answer that says when to come back; each try is signed anew. A gateway usually retries by itself.
+/// Sends `call` on `route`. Any status but 2xx is an [`Error`], its body read and understood. Dropping the future
+/// closes the connection.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] before anything is sent; everything else as the gateway's answer, or its absence, says.
+/// Every kind. [`ErrorKind::Config`] means that nothing was sent.
 pub async fn send(route: &Route, call: &Call) -> Result<Reply, Error> {
     route.auth.check()?;
-    let total = call.total_timeout.map_or(route.options.total_timeout, |limit| limit.min(route.options.total_timeout));
-    let deadline = Instant::now() + total;
+    let started = Instant::now();
+    let options = &route.options;
+    let total_timeout = call.total_timeout.map_or(options.total_timeout, |limit| limit.min(options.total_timeout));
+    let deadline = later(started, total_timeout);
+    let client = pool::client(options, &route.endpoint).await?;
     let mut retries = 0;
     loop {
-        let error = match attempt(route, call, deadline).await {
-            Ok(reply) => return Ok(Reply { retries, ..reply }),
-            Err(error) => error,
+        let limits = Limits { total_timeout, deadline };
+        let failure = match attempt(&client, route, call, limits).await {
+            Ok(reply) => return Ok(Reply { retries, waited: started.elapsed(), ..reply }),
+            Err(failure) => failure,
         };
-        let pause = error.retry_after.unwrap_or(FIRST_PAUSE * 2_u32.saturating_pow(retries.min(6)));
-        let may_repeat = error.kind == ErrorKind::Connect || error.retry_after.is_some();
-        if retries >= route.options.retries || !may_repeat || Instant::now() + pause >= deadline {
-            return Err(error);
+        let pause = retry::pause(&failure, retries).filter(|_| retries < options.retries);
+        match pause {
+            Some(pause) if later(Instant::now(), pause) < deadline => {
+                retries += 1;
+                tokio::time::sleep(pause).await;
+            }
+            _ => return Err(failure.error),
         }
-        sleep(pause).await;
-        retries += 1;
     }
 }
 
-/// One try: built, signed and sent once.
-async fn attempt(route: &Route, call: &Call, deadline: Instant) -> Result<Reply, Error> {
-    let client = pool::client(&route.endpoint, &route.options)?;
-    let (request, string_to_sign, redactor) = build(route, call)?;
-    let body_bytes = call.body.as_ref().map_or(0, Bytes::len);
-    let first_byte = route.options.first_byte_timeout.min(deadline.saturating_duration_since(Instant::now()));
-    let response = match timeout(first_byte, client.execute(request)).await {
+#[derive(Clone, Copy)]
+struct Limits {
+    total_timeout: Duration,
+    deadline: Instant,
+}
+
+/// One try, with a signature of its own.
+async fn attempt(client: &reqwest::Client, route: &Route, call: &Call, limits: Limits) -> Result<Reply, Failure> {
+    let options = &route.options;
+    let Prepared { request, string_to_sign, redactor } = request::prepare(route, call, &Stamp::now())?;
+    let first_byte = later(Instant::now(), options.first_byte_timeout).min(limits.deadline);
+    let response = match tokio::time::timeout_at(first_byte, client.execute(request)).await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(failure::of_request(&error, route, body_bytes, &redactor)),
-        Err(_) => {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                format!("{} did not begin to answer within {} s", route.endpoint, first_byte.as_secs_f64()),
-            )
-            .advise("Try again, or raise `first_byte_timeout` in the advanced options"));
+        Ok(Err(error)) => {
+            let sent = call.body.as_ref().map_or(0, Bytes::len);
+            let mut failure = transport::failure(&error, &route.endpoint, options, sent);
+            failure.error.message = redactor.line(&failure.error.message, super::error_body::MAX_SHOWN);
+            return Err(failure);
         }
+        Err(_) => return Err(no_answer(&route.endpoint, options, limits, first_byte).into()),
     };
-    let (status, headers) = (response.status(), response.headers().clone());
+    receive(response, options, limits, string_to_sign, redactor).await
+}
+
+/// Headers are here: a reply, or a refusal whose body is read.
+async fn receive(
+    mut response: reqwest::Response,
+    options: &TransportOptions,
+    limits: Limits,
+    string_to_sign: Option<Vec<u8>>,
+    redactor: super::redact::Redactor,
+) -> Result<Reply, Failure> {
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
     let meta = ReplyMeta { origin: hints::origin(&headers), request_id: hints::request_id(&headers), redactor };
-    let body = Body { response, meta: meta.clone(), idle: route.options.idle_timeout, deadline };
+    let Limits { total_timeout, deadline } = limits;
+    let mut body = Body { response, meta, idle_timeout: options.idle_timeout, total_timeout, deadline };
     if status.is_success() {
-        return Ok(Reply { status, headers, meta, retries: 0, body });
+        let meta = body.meta.clone();
+        return Ok(Reply { status, headers, meta, retries: 0, waited: Duration::ZERO, body });
     }
-    let body =
-        Body { idle: body.idle.min(ERROR_BODY_TIME), deadline: deadline.min(Instant::now() + ERROR_BODY_TIME), ..body };
-    let read = body.beginning(MAX_ERROR_BODY).await;
-    Err(Refusal {
+    let beginning = body.read_beginning(MAX_REFUSAL, options.idle_timeout.min(REFUSAL_PATIENCE)).await;
+    let refusal = Refusal {
         status,
         headers: &headers,
-        body: &read,
+        body: &beginning,
         string_to_sign: string_to_sign.as_deref(),
-        redactor: &meta.redactor,
+        redactor: &body.meta.redactor,
         unix_seconds: Stamp::now().unix_millis / 1000,
-    }
-    .error())
+    };
+    Err(refusal.error().into())
 }
 
-/// The request as it will be on the wire, and what was signed.
-fn build(route: &Route, call: &Call) -> Result<(reqwest::Request, Option<Vec<u8>>, Redactor), Error> {
-    let mut url = route.endpoint.join(&call.path);
-    if let Some(pair) = route.auth.query_pair() {
-        let query = url.query().map_or_else(|| pair.clone(), |query| format!("{query}&{pair}"));
-        url.set_query(Some(&query));
-    }
-    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let mut request = reqwest::Request::new(call.method.clone(), url);
-    let headers = request.headers_mut();
-    headers.extend(route.headers.clone());
-    for (name, value) in &call.headers {
-        headers.insert(name.clone(), value.clone());
-    }
-    let accept = match call.accept {
-        Accept::Any => "*/*",
-        Accept::EventStream => {
-            // A compressed stream of events is held back by proxies on the way.
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            "text/event-stream"
-        }
+fn no_answer(endpoint: &Endpoint, options: &TransportOptions, limits: Limits, until: Instant) -> Error {
+    let (seconds, name) = if until == limits.deadline {
+        (limits.total_timeout, "total_timeout")
+    } else {
+        (options.first_byte_timeout, "first_byte_timeout")
     };
-    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    if let Some(content_type) = &call.content_type {
-        headers.insert(header::CONTENT_TYPE, content_type.clone());
-    }
-    let unsigned =
-        Unsigned { method: &call.method, target: &target, headers, body: call.body.as_deref().unwrap_or_default() };
-    let proof = route.auth.sign(unsigned, &route.signed_headers, &Stamp::now())?;
-    let secret_values = proof.headers.iter().filter(|(_, value)| value.is_sensitive());
-    let redactor =
-        Redactor::new(&route.auth, &route.endpoint, secret_values.filter_map(|(_, value)| value.to_str().ok()));
-    for (name, value) in proof.headers {
-        headers.insert(name, value);
-    }
-    if let Some(body) = &call.body {
-        *request.body_mut() = Some(body.clone().into());
-    }
-    Ok((request, proof.string_to_sign, redactor))
+    let message = format!("{endpoint} did not answer within {} s ({name})", seconds.as_secs_f64());
+    Error::new(ErrorKind::Timeout, message)
+        .advise("The model may be busy: try again, or raise the limit in advanced_options")
+}
+
+/// `from` + `span`, far away if that is beyond the clock.
+fn later(from: Instant, span: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    from + span.min(FAR)
 }
 
 impl fmt::Debug for Route {

@@ -1,5 +1,5 @@
-//! From an answer that is an error to an [`Error`]: bodies of OpenAI, `DashScope`, Anthropic, vLLM and `FastAPI`, plain text,
-//! HTML, nothing.
+//! From an answer that is an error to an [`Error`]: bodies of OpenAI, DashScope, Anthropic, vLLM and `FastAPI`, plain
+//! text, HTML, nothing.
 
 use super::error_table::{self, Rule};
 use super::redact::Redactor;

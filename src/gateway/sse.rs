@@ -121,6 +121,13 @@ impl Framer {
         Ok(())
     }
 
+    /// The stream broke off: an event that lacks nothing but its blank line counts, one that was cut does not.
+    pub fn cut(&mut self) {
+        if self.line.is_empty() {
+            self.end_event();
+        }
+    }
+
     /// Keeps the beginning of a line.
     fn hold(&mut self, part: &[u8]) -> Result<(), Error> {
         self.check(self.line.len() + part.len())?;

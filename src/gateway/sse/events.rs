@@ -1,15 +1,19 @@
-//! The events of a reply as they arrive.
+//! The events of one reply.
 
 use super::{Event, Framer};
+use crate::gateway::Error;
 use crate::gateway::body::Body;
-use crate::gateway::{Error, ErrorKind};
+use bytes::Bytes;
 use std::time::Duration;
 
-/// How much of a body is kept for an error's excerpt, in bytes.
-const EXCERPT: usize = 1024;
-/// What may follow the last event that matters, and how long it may take, for the connection to be used again.
-const REST_BYTES: usize = 4096;
-const REST_TIME: Duration = Duration::from_millis(100);
+/// How much of the body is kept to be shown, in bytes: a KiB, and some more in which a secret that is cut there is
+/// recognised.
+const EXCERPT: usize = 1024 + 256;
+/// How long and how far the end of a body is looked for when its last event has come.
+const LINGER: Duration = Duration::from_millis(250);
+const LINGER_BYTES: usize = 64 << 10;
+/// Pieces without an event that are looked through before [`Events::try_next`] gives up.
+const READY_PIECES: usize = 16;
 
 /// The events of a reply, in order. Dropping it closes the connection.
 #[derive(Debug)]
@@ -17,79 +21,95 @@ pub struct Events {
     body: Body,
     framer: Framer,
     excerpt: Vec<u8>,
-    /// Told after the events that came before it.
+    at_end: bool,
     failure: Option<Error>,
-    ended: bool,
 }
 
 impl Events {
     pub(in crate::gateway) fn new(body: Body) -> Self {
-        Self { body, framer: Framer::default(), excerpt: Vec::new(), failure: None, ended: false }
+        Self { body, framer: Framer::default(), excerpt: Vec::new(), at_end: false, failure: None }
     }
 
-    /// The next event; `None` at a clean end.
+    /// The next event; `None` at a clean end. Safe to cancel: no event is lost.
     ///
     /// # Errors
-    /// After the events that came: [`ErrorKind::Interrupted`] for a transfer that broke off, [`ErrorKind::Timeout`]
-    /// for one that fell silent, [`ErrorKind::TooLarge`] for an event over the limit.
+    /// After the events that came: [`super::super::ErrorKind::Interrupted`] for a transfer that broke off,
+    /// [`super::super::ErrorKind::Timeout`] when nothing came in time, [`super::super::ErrorKind::TooLarge`] for an event
+    /// over [`super::MAX_EVENT`].
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.framer.pop() {
                 return Ok(Some(event));
             }
             if let Some(failure) = self.failure.take() {
-                self.ended = true;
                 return Err(failure);
             }
-            if self.ended {
+            if self.at_end {
                 return Ok(None);
             }
-            self.read().await;
+            let piece = self.body.chunk().await;
+            self.take(piece);
         }
     }
 
-    /// An event that has already arrived.
+    /// An event that is already here, without waiting. `None` says nothing about the end: [`Events::next`] does.
     pub fn try_next(&mut self) -> Option<Event> {
+        for _ in 0..READY_PIECES {
+            if let Some(event) = self.framer.pop() {
+                return Some(event);
+            }
+            if self.at_end {
+                return None;
+            }
+            let piece = self.body.ready_chunk()?;
+            self.take(piece);
+        }
         self.framer.pop()
     }
 
-    /// Reads what little may follow the last event that matters, so that the connection can serve another call.
+    /// Call this when the last event that counts has come: looks for the end of the body for a moment, so that the
+    /// connection can serve the next call. Otherwise it is closed.
     pub async fn finish(mut self) {
         let rest = async {
-            let mut bytes = 0;
-            while bytes < REST_BYTES
-                && let Ok(Some(chunk)) = self.body.chunk().await
-            {
-                bytes += chunk.len();
+            let mut seen = 0;
+            while !self.at_end && seen < LINGER_BYTES {
+                match self.body.chunk().await {
+                    Ok(Some(bytes)) => seen += bytes.len(),
+                    Ok(None) | Err(_) => break,
+                }
             }
         };
-        // Not worth waiting for: an unfinished body only closes its connection.
-        let _ = tokio::time::timeout(REST_TIME, rest).await;
+        // Whether it ended in time does not matter: what is left is dropped.
+        let _ = tokio::time::timeout(LINGER, rest).await;
     }
 
-    /// The first KiB of the body, for an error's excerpt.
+    /// The first bytes of the body, somewhat over a KiB, for an error's excerpt ([`ReplyMeta::undecodable`]). As they
+    /// came: they may hold secrets.
+    ///
+    /// [`ReplyMeta::undecodable`]: crate::gateway::ReplyMeta::undecodable
     pub fn excerpt(&self) -> &[u8] {
         &self.excerpt
     }
 
-    async fn read(&mut self) {
-        match self.body.chunk().await {
-            Ok(Some(chunk)) => {
+    fn take(&mut self, piece: Result<Option<Bytes>, Error>) {
+        let result = match piece {
+            Ok(Some(bytes)) => {
                 let room = EXCERPT.saturating_sub(self.excerpt.len());
-                self.excerpt.extend(chunk.iter().take(room));
-                self.failure = self.framer.push(&chunk).err();
+                self.excerpt.extend_from_slice(bytes.get(..room).unwrap_or(&bytes));
+                self.framer.push(&bytes)
             }
             Ok(None) => {
-                self.ended = true;
-                self.failure = self.framer.finish().err();
+                self.at_end = true;
+                self.framer.finish()
             }
             Err(error) => {
-                // What came of an event that was cut is not one, except where only its blank line is missing.
-                if error.kind != ErrorKind::TooLarge {
-                    let _ = self.framer.finish();
-                }
-                self.failure = Some(error);
+                self.framer.cut();
+                Err(error)
             }
+        };
+        if let Err(error) = result {
+            self.at_end = true;
+            self.failure = Some(error);
         }
     }
 }

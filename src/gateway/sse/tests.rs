@@ -42,6 +42,19 @@ fn the_last_event_needs_neither_blank_line_nor_newline() {
 }
 
 #[test]
+fn an_event_that_was_cut_does_not_count_but_one_without_its_blank_line_does() {
+    let cut = |stream: &[u8]| {
+        let mut framer = Framer::default();
+        framer.push(stream).unwrap();
+        framer.cut();
+        std::iter::from_fn(|| framer.pop()).map(|event| event.data).collect::<Vec<_>>()
+    };
+    assert_eq!(cut(b"data: a\n\ndata: [DONE]\n"), ["a", "[DONE]"]);
+    assert_eq!(cut(b"data: a\n\ndata: {\"b\":"), ["a"]);
+    assert_eq!(cut(b"data: a\n\ndata: b\ndata"), ["a"]);
+}
+
+#[test]
 fn the_blank_after_the_colon_is_optional_and_only_one_goes() {
     assert_eq!(data(b"data:a\n\ndata:  b\n\ndata\n\ndata:\n\ndata\ndata\n\n"), ["a", " b", "", "", "\n"]);
 }
