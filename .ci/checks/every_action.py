@@ -5,6 +5,7 @@ COMMAND starts the plugin in the current folder as the daemon would (for example
 GATEWAY-PROGRAM is the native program whose built-in gateway answers it, with signed requests.
 """
 
+import os
 import sys
 
 from host import Plugin
@@ -20,6 +21,7 @@ def requests(auth):
     text = {**auth, "llm_usage_scenario": "text_generation"}
     image = {**auth, "llm_usage_scenario": "image_generation"}
     many = {**auth, "embedding_model_protocol": "dashscope_multimodal"}
+    seeing = {**auth, "gateway_model_name": "qwen3-vl-rerank"}
     waiting = {**image, "image_model_protocol": "dashscope_async", "advanced_options": '{"polling": true}'}
 
     def llm(credentials, action="invoke_llm", **more):
@@ -30,9 +32,10 @@ def requests(auth):
         return {"action": action, "model_type": kind, "model": "m", "credentials": credentials, **more}
 
     yield "provider credentials", {"action": "validate_provider_credentials", "credentials": {}}, "result"
-    for kind, credentials in (("llm", text), ("llm", image), ("text-embedding", auth), ("rerank", auth)):
-        yield f"save a {kind}", other("validate_model_credentials", kind, credentials), "result"
-        yield f"schema of a {kind}", other("get_ai_model_schemas", kind, credentials), "model_schema"
+    for what, kind, credentials in (("text model", "llm", text), ("image model", "llm", image),
+                                    ("embedding model", "text-embedding", auth), ("rerank model", "rerank", auth)):
+        yield f"{what}, saved", other("validate_model_credentials", kind, credentials), "result"
+        yield f"{what}, its schema", other("get_ai_model_schemas", kind, credentials), "model_schema"
     yield "text, streamed", llm(text, stream=True), "delta"
     yield "text, whole", llm(text, stream=False), "delta"
     yield "text, counted", llm(text, "get_llm_num_tokens"), "num_tokens"
@@ -43,7 +46,7 @@ def requests(auth):
     yield "embedding of parts", other("invoke_multimodal_embedding", "text-embedding", many, documents=PARTS,
                                       input_type="document"), "embeddings"
     yield "rerank", other("invoke_rerank", "rerank", query="a", docs=["a", "b"], score_threshold=None, top_n=1), "docs"
-    yield "rerank of parts", other("invoke_multimodal_rerank", "rerank", query=PARTS[0], docs=PARTS,
+    yield "rerank of parts", other("invoke_multimodal_rerank", "rerank", seeing, query=PARTS[0], docs=PARTS,
                                    score_threshold=None, top_n=None), "docs"
 
 
@@ -52,9 +55,14 @@ def main(program, command):
     with Gateway(program) as gateway:
         plugin = Plugin(command)
         if not plugin.ready.wait(60):
-            print("FAIL  no heartbeat", file=sys.stderr)
+            print("FAIL  no heartbeat")
+            plugin.process.kill()
             return 1
         print(f"ok    first heartbeat after {plugin.first_heartbeat * 1000:.0f} ms")
+        if "-m" in command:  # a launcher must be gone: the daemon knows the plugin by the process that it started
+            runs = os.readlink(f"/proc/{plugin.process.pid}/exe")
+            print("FAIL " if "python" in runs else "ok   ", f"process {plugin.process.pid} has become {runs}")
+            failed += ["launcher"] if "python" in runs else []
 
         def call(name, request, expected):
             stream, error = plugin.call({"type": "model", "user_id": "u", "provider": "higress", **request}, 60)
@@ -70,9 +78,9 @@ def main(program, command):
                 again = {key: request[key] for key in ("model_type", "model", "credentials")}
                 call("image, asked again",
                      {"action": "check_polling", "plugin_state": stream[-1].get("plugin_state"), **again}, "status")
-        if code := plugin.close():
-            failed.append("exit")
-            print("FAIL  a closed input ends the process with", code)
+        code = plugin.close()
+        print("FAIL " if code else "ok   ", "a closed input ends the process with", code)
+        failed += ["exit"] if code else []
     print(f"{len(failed)} failed")
     return 1 if failed else 0
 

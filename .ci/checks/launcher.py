@@ -1,7 +1,7 @@
 """Checks main.py, the launcher: which program it starts, from what kind of files, and what it says when it cannot.
 
 Usage: launcher.py [-v]. Standard library only; Linux. The program it starts is the shell, which shows its own process
-id and the name it was started by. What needs rights that are not there is skipped and said.
+id and the name it was started by. What needs rights that are not there is skipped, and named at the end.
 """
 
 import os
@@ -80,6 +80,13 @@ class Launcher(unittest.TestCase):
         self.program().unlink()
         self.assert_refused(*self.start(), "No such file or directory")
 
+    def test_machine_that_no_program_is_built_for(self):
+        uname = "os.uname = lambda: type('', (), {'machine': 'riscv64'})"
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", f"import os, runpy; {uname}; runpy.run_module('main', run_name='__main__')"],
+            cwd=self.folder, capture_output=True, text=True)
+        self.assert_refused(done, done.stdout, done.stderr, "higress-linux-riscv64: No such file or directory")
+
     def test_program_of_another_machine(self):
         other = {"amd64": 183, "arm64": 62}[ARCH]
         header = bytearray(self.program().read_bytes())
@@ -91,17 +98,27 @@ class Launcher(unittest.TestCase):
         self.program().write_bytes(b"")
         self.assert_refused(*self.start(), "Exec format error")
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs root to start as another user")
+    def test_program_that_may_not_be_read(self):
+        as_nobody, python = self.other_user()
+        self.program().chmod(0o600)
+        self.assert_refused(*self.start(python=python, **as_nobody), "Permission denied")
+
     def test_files_of_another_user(self):
+        as_nobody, python = self.other_user()
+        self.assert_started(*self.start(python=python, **as_nobody))
+        self.assertFalse(self.program().stat().st_mode & 0o111, "not ours to change")
+
+    def other_user(self):
+        """How to start as a user who owns nothing, and an interpreter that this user may start."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to start as another user")
         as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         for python in (sys.executable, "/usr/bin/python3"):
             try:
                 subprocess.run([python, "-c", ""], check=True, **as_nobody)
             except OSError:
                 continue
-            self.assert_started(*self.start(python=python, **as_nobody))
-            self.assertFalse(self.program().stat().st_mode & 0o111, "not ours to change")
-            return
+            return as_nobody, python
         self.skipTest("no interpreter that another user may start")
 
     def mounted(self, options):
@@ -152,4 +169,7 @@ class Launcher(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    result = unittest.main(exit=False).result
+    for test, reason in result.skipped:
+        print(f"NOT CHECKED  {test.id()}: {reason}", file=sys.stderr)
+    sys.exit(not result.wasSuccessful())
