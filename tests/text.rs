@@ -4,5 +4,13 @@
 mod calls;
 #[path = "text/corpus.rs"]
 mod corpus;
+#[path = "text/harness.rs"]
+mod harness;
+#[path = "text/learning.rs"]
+mod learning;
+#[path = "text/replies.rs"]
+mod replies;
+#[path = "text/saving.rs"]
+mod saving;
 #[path = "text/server.rs"]
 mod server;

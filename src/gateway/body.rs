@@ -51,13 +51,13 @@ impl Body {
         Some(read.map_err(|error| self.broken(&error)))
     }
 
-    /// All of it, at most `limit` bytes. What is over the limit is not read.
-    pub(super) async fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
+    /// All of it behind `all`, which was read before; at most `limit` bytes. What is over the limit is not read.
+    pub(super) async fn read_to_end(&mut self, mut all: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
         let announced = self.response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         if announced > limit {
             return Err(self.too_large(limit));
         }
-        let mut all = Vec::with_capacity(announced);
+        all.reserve(announced.saturating_sub(all.len()));
         while let Some(piece) = self.chunk().await? {
             if all.len() + piece.len() > limit {
                 return Err(self.too_large(limit));

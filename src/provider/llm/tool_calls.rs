@@ -1,10 +1,11 @@
 //! Tool calls put together from their pieces.
 
 use crate::gateway::chat::chunk::{FunctionDelta, ToolCallDelta};
+use crate::gateway::chat::surrogates::{repair, settle};
 use crate::gateway::{Error, ErrorKind};
 use crate::runtime::entities::ToolCall;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -141,7 +142,7 @@ impl ToolCalls {
                 } else {
                     format!("call_{}", Uuid::new_v4().simple())
                 };
-                Ok(ToolCall { id, name: call.name, arguments })
+                Ok(ToolCall { id, name: settle(&call.name).into_owned(), arguments })
             })
             .collect()
     }
@@ -163,11 +164,17 @@ fn add_name(name: &mut String, piece: &str, growing: bool) {
     }
 }
 
+/// The arguments as JSON text. Some models write the object as a text in quotes, which agents cannot read.
 fn arguments(call: &Call, cut: bool) -> Result<String, Error> {
-    let text = call.arguments.trim();
+    let settled = settle(&call.arguments);
+    // Escapes of the arguments themselves, which stand escaped in the event: half of a character is no JSON.
+    let repaired = repair(settled.trim());
+    let repaired = settle(&repaired);
+    let text = repaired.as_ref();
     match serde_json::from_str::<Value>(text) {
         _ if text.is_empty() => Ok("{}".to_owned()),
         Ok(Value::Null) => Ok("{}".to_owned()),
+        Ok(Value::String(inner)) if serde_json::from_str::<Map<String, Value>>(&inner).is_ok() => Ok(inner),
         Ok(_) => Ok(text.to_owned()),
         Err(_) if cut => {
             let message = format!("the call of the tool {} was cut off by the token limit", call.name);
