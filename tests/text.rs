@@ -2,6 +2,8 @@
 
 #[path = "text/calls.rs"]
 mod calls;
+#[path = "text/comparison.rs"]
+mod comparison;
 #[path = "text/corpus.rs"]
 mod corpus;
 #[path = "text/harness.rs"]
