@@ -10,6 +10,8 @@ use tokio::time::Instant;
 /// The largest body that is read whole, in bytes, decompressed. The largest answers are pictures in Base64 and vectors.
 pub const MAX_BODY: usize = 64 << 20;
 
+const LONGER: &str = "Try again, or raise the limit in advanced_options";
+
 /// The unread rest of a body. Dropping it closes the connection, unless all was read.
 pub(super) struct Body {
     pub(super) response: reqwest::Response,
@@ -32,13 +34,16 @@ impl Body {
         match tokio::time::timeout_at(until, self.response.chunk()).await {
             Ok(read) => read.map_err(|error| self.broken(&error)),
             Err(_) if until == self.deadline => Err(self.overdue()),
-            Err(_) => Err(self.meta.error(
-                ErrorKind::Timeout,
-                format!(
-                    "The answer stopped: nothing more came for {} s (idle_timeout)",
-                    self.idle_timeout.as_secs_f64()
-                ),
-            )),
+            Err(_) => Err(self
+                .meta
+                .error(
+                    ErrorKind::Timeout,
+                    format!(
+                        "The answer stopped: nothing more came for {} s (idle_timeout)",
+                        self.idle_timeout.as_secs_f64()
+                    ),
+                )
+                .advise(LONGER)),
         }
     }
 
@@ -90,12 +95,18 @@ impl Body {
 
     fn overdue(&self) -> Error {
         let seconds = self.total_timeout.as_secs_f64();
-        self.meta.error(ErrorKind::Timeout, format!("The call was not complete after {seconds} s (total_timeout)"))
+        self.meta
+            .error(ErrorKind::Timeout, format!("The call was not complete after {seconds} s (total_timeout)"))
+            .advise(LONGER)
     }
 
     fn broken(&self, error: &reqwest::Error) -> Error {
         let (kind, message) = transport::broken_body(error);
-        self.meta.error(kind, self.meta.excerpt(&message))
+        let error = self.meta.error(kind, self.meta.excerpt(&message));
+        if kind == ErrorKind::Interrupted {
+            return error.advise("Look for time-outs and restarts of the gateway, or of proxies on the way");
+        }
+        error
     }
 }
 

@@ -55,8 +55,10 @@ impl Refusal<'_> {
             .or_else(|| rule.and_then(|rule| rule.origin))
             .or_else(|| self.likely_origin(&told));
         error.request_id = hints::request_id(self.headers).or(told.request_id);
+        let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
+        let advice = by_code.or_else(|| rule.and_then(|rule| rule.advice));
+        error.advice = self.diagnosis(text).or_else(|| advice.map(str::to_owned));
         error.code = told.code.map(|code| self.redactor.line(&code, MAX_CODE));
-        error.advice = self.diagnosis(text).or_else(|| rule.and_then(|rule| rule.advice).map(str::to_owned));
         error.retry_after = hints::retry_after(self.status, self.headers, self.unix_seconds);
         error
     }
@@ -115,8 +117,9 @@ impl Error {
         let mut error = meta.error(kind, meta.redactor.line(message, MAX_SHOWN));
         error.status = status;
         error.request_id = error.request_id.or(told.request_id);
+        let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
+        error.advice = by_code.or_else(|| by_status.and_then(|rule| rule.advice)).map(str::to_owned);
         error.code = told.code.map(|code| meta.redactor.line(&code, MAX_CODE));
-        error.advice = by_status.and_then(|rule| rule.advice).map(str::to_owned);
         Some(error)
     }
 }
