@@ -10,6 +10,9 @@ mod data;
 #[path = "form/docs.rs"]
 mod docs;
 #[cfg(test)]
+#[path = "form/examples.rs"]
+mod examples;
+#[cfg(test)]
 #[path = "form/headers.rs"]
 mod headers;
 #[cfg(test)]
