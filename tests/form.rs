@@ -22,5 +22,8 @@ mod options;
 #[path = "form/rows.rs"]
 mod rows;
 #[cfg(test)]
+#[path = "form/saved.rs"]
+mod saved;
+#[cfg(test)]
 #[path = "form/schema.rs"]
 mod schema;
