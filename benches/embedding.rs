@@ -15,8 +15,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-/// As long as those of a common small model.
-const DIMENSIONS: usize = 256;
+/// Vectors of 2,000 texts that are much longer do not fit into one message to Dify.
+const DIMENSIONS: usize = 128;
 
 /// A way to send the texts.
 struct Way {
