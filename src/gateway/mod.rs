@@ -38,4 +38,5 @@ pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Origin};
 pub use options::TransportOptions;
 pub use reply_meta::ReplyMeta;
+pub use retry::LONGEST_PAUSE;
 pub use sse::{Event, Events};
