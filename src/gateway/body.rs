@@ -32,13 +32,12 @@ impl Body {
         match tokio::time::timeout_at(until, self.response.chunk()).await {
             Ok(read) => read.map_err(|error| self.broken(&error)),
             Err(_) if until == self.deadline => Err(self.overdue()),
-            Err(_) => Err(self.meta.error(
-                ErrorKind::Timeout,
-                format!(
-                    "The answer stopped: nothing more came for {} s (idle_timeout)",
-                    self.idle_timeout.as_secs_f64()
-                ),
-            )),
+            Err(_) => {
+                let seconds = self.idle_timeout.as_secs_f64();
+                let message = format!("The answer stopped: nothing more came for {seconds} s (idle_timeout)");
+                let error = self.meta.error(ErrorKind::Timeout, message);
+                Err(error.advise("Try again, or raise idle_timeout in advanced_options"))
+            }
         }
     }
 
@@ -90,12 +89,16 @@ impl Body {
 
     fn overdue(&self) -> Error {
         let seconds = self.total_timeout.as_secs_f64();
-        self.meta.error(ErrorKind::Timeout, format!("The call was not complete after {seconds} s (total_timeout)"))
+        let message = format!("The call was not complete after {seconds} s (total_timeout)");
+        self.meta
+            .error(ErrorKind::Timeout, message)
+            .advise("Ask for less in one call, or raise total_timeout in advanced_options")
     }
 
     fn broken(&self, error: &reqwest::Error) -> Error {
         let (kind, message) = transport::broken_body(error);
-        self.meta.error(kind, self.meta.excerpt(&message))
+        let error = self.meta.error(kind, self.meta.excerpt(&message));
+        error.advise("Try again; if it happens again, look at the gateway's log and its time-outs")
     }
 }
 
