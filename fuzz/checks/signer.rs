@@ -23,10 +23,8 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(extra) = HeaderValue::from_str(extra.trim()) else { return };
     let url = endpoint.join(&format!("/{path}"));
     let target = &url[Position::BeforePath..Position::AfterQuery];
-    let (dialect, access) = match words.contains("apisix") {
-        true => (HmacDialect::Apisix, Access::Apisix),
-        false => (HmacDialect::XCa, Access::Hmac),
-    };
+    let (dialect, access) =
+        if words.contains("apisix") { (HmacDialect::Apisix, Access::Apisix) } else { (HmacDialect::XCa, Access::Hmac) };
     let algorithm = match dialect {
         _ if words.contains("sha1") => HmacAlgorithm::Sha1,
         HmacDialect::Apisix if words.contains("sha512") => HmacAlgorithm::Sha512,
