@@ -93,7 +93,8 @@ class Checks:
     def answer(self, name, *where, protocol="HTTP/1.1", **what):
         """A call that must be answered in full."""
         stream, error, entry = self.call(*where, **what)
-        self.expect(name, error=(error, None), text=(text(stream), self.scripted), protocol=(entry["protocol"], protocol))
+        self.expect(name, error=(error, None), text=(text(stream), self.scripted),
+                    protocol=(entry["protocol"], protocol))
 
     def refusal(self, name, kind, words, flags, *where, shown="", protocol="HTTP/1.1", **what):
         """A call that must fail in these words. `{id}` stands for the request's id as Envoy logged
@@ -198,34 +199,37 @@ def refusals(checks):
             checks.refusal(f"{name} over {protocol}", kind, words, flags, listener, path, protocol=protocol, **what)
         case("404: no route", bad, "404 request refused by the gateway: " + NO_ROUTE, "NR", "/nowhere")
         case("413: over the buffer's limit", bad,
-             "413 request refused by the gateway: Payload Too Large{id}. " + SMALLER, "-", "/small", prompt="x" * 200_000)
+             "413 request refused by the gateway: Payload Too Large{id}. " + SMALLER, "-", "/small",
+             prompt="x" * 200_000)
         case("503: no such cluster", down, "503 server error of the gateway: The gateway has no service behind this "
              "route{id}. " + UNREACHED, "NC", "/no-cluster")
         case("503: no healthy host", down, "503 server error of the gateway: no healthy upstream{id}. " + UNREACHED,
              "UH", "/no-host")
-        case("503: connection refused", down, f"503 server error of the gateway: {RESET}remote connection failure{{id}}. "
-             + UNREACHED, "UF", "/refused")
+        case("503: connection refused", down,
+             f"503 server error of the gateway: {RESET}remote connection failure{{id}}. " + UNREACHED, "UF", "/refused")
         case("503: overflow", down, f"503 server error of the gateway: {RESET}overflow{{id}}. " + UNREACHED, "UO",
              "/overflow")
-        case("503: reset before the answer", down, f"503 server error of the gateway: {RESET}connection termination{{id}}. "
-             + UNREACHED, "UC", "/hostile/reset")
-        case("504: the route's time-out", down, "504 server error of the gateway: upstream request timeout{id}. " + SLOW,
-             "UT", "/impatient", model="fault-stall")
+        case("503: reset before the answer", down,
+             f"503 server error of the gateway: {RESET}connection termination{{id}}. " + UNREACHED, "UC", "/hostile/reset")
+        case("504: the route's time-out", down,
+             "504 server error of the gateway: upstream request timeout{id}. " + SLOW, "UT", "/impatient", model="fault-stall")
         case("504: idle before the answer", down, "504 server error of the gateway: stream timeout{id}. " + SLOW, "SI",
              "/idle", model="fault-stall")
         case("301: to https", bad, f"301 request refused by the gateway: redirected to "
-             f"{checks.envoy.url(listener).replace('http:', 'https:')}/moved/v1/chat/completions{{id}}. Redirects are not "
-             "followed: write the final address into the endpoint URL, with https if it asks for it.", "-", "/moved")
+             f"{checks.envoy.url(listener).replace('http:', 'https:')}/moved/v1/chat/completions{{id}}. Redirects are "
+             "not followed: write the final address into the endpoint URL, with https if it asks for it.", "-", "/moved")
         checks.answer(f"within the rate limit over {protocol}", listener, "/limited", protocol=protocol)
-        wait = "429 rate limited by the gateway: local_rate_limited{id}. Try again later, or raise the limit in the gateway."
+        wait = ("429 rate limited by the gateway: local_rate_limited{id}. Try again later, or raise the limit in the "
+                "gateway.")
         _, error, entry = checks.call(listener, "/limited")
         words, _, seconds = (error or {}).get("message", "").rpartition(" Try again in ")
         checks.expect(f"429: the local rate limit over {protocol}", kind=((error or {}).get("error_type"),
                       "InvokeRateLimitError"), flags=(entry["flags"], "RL"),
                       words=(words, "[higress] " + wait.replace("{id}", f" (request_id={entry['id']})")),
                       seconds=(bool(re.fullmatch(r"[1-9]\d* s\.", seconds)), True))
-        case("429: the provider's limit", "InvokeRateLimitError", "429 rate limited by the provider: Rate limit reached "
-             "for requests (code=rate_limit_exceeded, request_id={bare}). Try again in 7 s.", "-", "/open", model="fault-429")
+        case("429: the provider's limit", "InvokeRateLimitError", "429 rate limited by the provider: Rate limit "
+             "reached for requests (code=rate_limit_exceeded, request_id={bare}). Try again in 7 s.", "-", "/open",
+             model="fault-429")
         case("500: the provider's failure", down, "500 server error of the provider: The server had an error while "
              "processing your request (code=internal_error, request_id={bare}).", "-", "/open", model="fault-500")
         case("404: the provider's, empty", bad, "404 request refused by the provider: Not Found{id}. Check the "
@@ -234,8 +238,8 @@ def refusals(checks):
 
 def broken_streams(checks):
     """Answers that end before their time: what came is shown, and the rest is told."""
-    cut = ("answer broken off by the provider: The answer broke off before its end: {reason}{id}. Try again; if it happens "
-           "again, look at the gateway's log and its time-outs.")
+    cut = ("answer broken off by the provider: The answer broke off before its end: {reason}{id}. Try again; if it "
+           "happens again, look at the gateway's log and its time-outs.")
     for listener, protocol, gone, reason in (
             ("plain", "HTTP/1.1", "DC", "unexpected EOF during chunk size line"),
             ("tls", "HTTP/2", "DR", "stream error received: unexpected internal error encountered")):
@@ -244,11 +248,13 @@ def broken_streams(checks):
                            shown=shown, protocol=protocol, **what)
         half = checks.scripted[:20]
         case("idle in mid-stream", cut.replace("{reason}", reason), "SI", "/idle", half, model="fault-stall-stream")
-        case("cut by the provider in mid-stream", cut.replace("{reason}", reason), "UPE", "/open", half, model="fault-cut")
+        case("cut by the provider in mid-stream", cut.replace("{reason}", reason), "UPE", "/open", half,
+             model="fault-cut")
         case("reset in mid-stream", cut.replace("{reason}", reason), "UPE", "/hostile/reset-900", "Ein Fuchs")
         case("silence in mid-stream, our own limit",
              "no answer in time from the provider: The answer stopped: nothing more came for 0.5 s (idle_timeout){id}. "
-             "Try again, or raise idle_timeout in advanced_options.", gone, "/open", half, model="fault-stall-stream", options={"idle_timeout": 0.5})
+             "Try again, or raise idle_timeout in advanced_options.", gone, "/open", half,
+             model="fault-stall-stream", options={"idle_timeout": 0.5})
         # The connection, or the next one, serves the next call.
         checks.answer(f"the call behind it over {protocol}", listener, "/hmac", signed={}, protocol=protocol)
 
@@ -263,8 +269,8 @@ def connections(checks):
                    + NO_ROUTE.replace("{id}", ""), "NR", "forgetful", "/nowhere")
     session, _ = checks.start("strict", "/open", credentials={"extra_headers": json.dumps({"x-long": "y" * 3000})})
     _, error = checks.plugin.answer(session)
-    words = ("[higress] 431 request refused by the gateway: Request Header Fields Too Large. Send fewer or shorter extra "
-             "headers.")
+    words = ("[higress] 431 request refused by the gateway: Request Header Fields Too Large. Send fewer or shorter "
+             "extra headers.")
     checks.expect("431: headers over the limit", words=((error or {}).get("message"), words))
 
 
