@@ -43,7 +43,7 @@ impl Mix {
             kinds.push(Kind { name, outcome, alone, weight, data });
         };
         let text = |endpoint: &str, model: &str, options: Value| llm(model, &credentials(endpoint, &options), true);
-        let soon = json!({"idle_timeout": 0.5, "first_byte_timeout": 0.5});
+        let soon = |limit: &str| json!({limit: 0.5});
 
         for (name, weight, model, chunks) in [
             ("stream, 20 ms a chunk", 20, "pace-20ms-100", 100),
@@ -83,7 +83,11 @@ impl Mix {
             ("fault-stall", Outcome::Error("first_byte_timeout")),
             ("fault-stall-stream", Outcome::Error("idle_timeout")),
         ] {
-            let options = if model.starts_with("fault-stall") { soon.clone() } else { json!({}) };
+            let options = match model {
+                "fault-stall" => soon("first_byte_timeout"),
+                "fault-stall-stream" => soon("idle_timeout"),
+                _ => json!({}),
+            };
             add(model, 2, outcome, text(&open, model, options));
         }
         let hurry = json!({"total_timeout": 1});
@@ -91,7 +95,7 @@ impl Mix {
             ("reset", json!({}), Outcome::Error("closed the connection without an answer")),
             ("cut-700", json!({}), Outcome::Error("broke off")),
             ("reset-700", json!({}), Outcome::Error("broke off")),
-            ("stall-head", soon.clone(), Outcome::Error("idle_timeout")),
+            ("stall-head", soon("idle_timeout"), Outcome::Error("idle_timeout")),
             ("endless-comments", hurry.clone(), Outcome::Error("total_timeout")),
             ("endless-informational", hurry, Outcome::Error("")),
             ("endless-line", json!({}), Outcome::Error("larger than 8388608 bytes")),

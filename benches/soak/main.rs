@@ -1,8 +1,8 @@
 //! A mixed load with faults, for minutes: does memory stay flat, does every session end once, does a heartbeat come late?
 //!
 //! `cargo bench --bench soak -- --minutes 10` starts the built-in gateway with its hostile twin and the plugin on
-//! pipes, keeps `--users 100` calls going, and prints one table. It fails when a bound does not hold. Needs Linux
-//! (`/proc`).
+//! pipes, keeps `--users 100` calls going, and prints one table. It fails when a bound does not hold. `--program FILE`
+//! names another build, for example the static one that is shipped. Needs Linux (`/proc`).
 
 mod calls;
 mod driver;
@@ -16,9 +16,8 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     let options = Options::read();
-    let program = env!("CARGO_BIN_EXE_higress-dify-plugin");
-    let gateway = gateway::Gateway::start(program);
-    let mut driver = Driver::new(plugin::Plugin::start(program), calls::Mix::new(&gateway), options.users);
+    let gateway = gateway::Gateway::start(&options.program);
+    let mut driver = Driver::new(plugin::Plugin::start(&options.program), calls::Mix::new(&gateway), options.users);
     driver.run(options.time);
     let seen = driver.end(&gateway);
     println!("{}", report::table(&options, &seen));
@@ -33,18 +32,20 @@ fn main() -> ExitCode {
 struct Options {
     time: Duration,
     users: usize,
+    program: String,
 }
 
 impl Options {
     fn read() -> Self {
-        let mut options = Self { time: Duration::from_secs(600), users: 100 };
+        let program = env!("CARGO_BIN_EXE_higress-dify-plugin").to_owned();
+        let mut options = Self { time: Duration::from_secs(600), users: 100, program };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
-            let mut number = || arguments.next().and_then(|n| n.parse::<f64>().ok()).expect("a number behind it");
+            let mut value = || arguments.next().expect("a value behind it");
             match argument.as_str() {
-                "--minutes" => options.time = Duration::from_secs_f64(60.0 * number()),
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
-                "--users" => options.users = number() as usize,
+                "--minutes" => options.time = Duration::from_secs_f64(60.0 * value().parse::<f64>().expect("a number")),
+                "--users" => options.users = value().parse().expect("a whole number"),
+                "--program" => options.program = value(),
                 "--bench" => {} // what cargo bench adds
                 other => panic!("unknown argument {other}"),
             }

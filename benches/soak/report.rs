@@ -44,6 +44,7 @@ pub(crate) fn table(options: &Options, seen: &Figures) -> String {
         format!("{:.1} and {:.1} MiB", memory.0, memory.1),
         format!("+{MEMORY_GROWTH:.0} MiB"),
     );
+    row("memory: median of each tenth of the time, MiB", tenths(&seen.memory), "–".into());
     row("memory: peak", format!("{:.1} MiB", seen.peak), format!("{PEAK:.0} MiB"));
     row(
         "open files: median of the earlier and later half",
@@ -90,6 +91,12 @@ fn halves(figures: &[f64]) -> (f64, f64) {
     let warm = &figures[from..];
     let (early, late) = warm.split_at(warm.len() / 2);
     (median(early), median(late))
+}
+
+/// The course of a figure, in ten medians.
+fn tenths(figures: &[f64]) -> String {
+    let tenths = figures.chunks(figures.len().div_ceil(10).max(1));
+    tenths.map(|tenth| format!("{:.0}", median(tenth))).collect::<Vec<_>>().join(" ")
 }
 
 fn median(figures: &[f64]) -> f64 {
