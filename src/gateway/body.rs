@@ -10,8 +10,6 @@ use tokio::time::Instant;
 /// The largest body that is read whole, in bytes, decompressed. The largest answers are pictures in Base64 and vectors.
 pub const MAX_BODY: usize = 64 << 20;
 
-const LONGER: &str = "Try again, or raise the limit in advanced_options";
-
 /// The unread rest of a body. Dropping it closes the connection, unless all was read.
 pub(super) struct Body {
     pub(super) response: reqwest::Response,
@@ -34,16 +32,12 @@ impl Body {
         match tokio::time::timeout_at(until, self.response.chunk()).await {
             Ok(read) => read.map_err(|error| self.broken(&error)),
             Err(_) if until == self.deadline => Err(self.overdue()),
-            Err(_) => Err(self
-                .meta
-                .error(
-                    ErrorKind::Timeout,
-                    format!(
-                        "The answer stopped: nothing more came for {} s (idle_timeout)",
-                        self.idle_timeout.as_secs_f64()
-                    ),
-                )
-                .advise(LONGER)),
+            Err(_) => {
+                let seconds = self.idle_timeout.as_secs_f64();
+                let message = format!("The answer stopped: nothing more came for {seconds} s (idle_timeout)");
+                let error = self.meta.error(ErrorKind::Timeout, message);
+                Err(error.advise("Try again, or raise idle_timeout in advanced_options"))
+            }
         }
     }
 
@@ -95,18 +89,16 @@ impl Body {
 
     fn overdue(&self) -> Error {
         let seconds = self.total_timeout.as_secs_f64();
+        let message = format!("The call was not complete after {seconds} s (total_timeout)");
         self.meta
-            .error(ErrorKind::Timeout, format!("The call was not complete after {seconds} s (total_timeout)"))
-            .advise(LONGER)
+            .error(ErrorKind::Timeout, message)
+            .advise("Ask for less in one call, or raise total_timeout in advanced_options")
     }
 
     fn broken(&self, error: &reqwest::Error) -> Error {
         let (kind, message) = transport::broken_body(error);
         let error = self.meta.error(kind, self.meta.excerpt(&message));
-        if kind == ErrorKind::Interrupted {
-            return error.advise("Look for time-outs and restarts of the gateway, or of proxies on the way");
-        }
-        error
+        error.advise("Try again; if it happens again, look at the gateway's log and its time-outs")
     }
 }
 

@@ -289,9 +289,10 @@ const CODE_ADVICE: &[(&str, &str)] = &[
 ];
 
 impl Rule {
-    fn applies(&self, text: &str) -> bool {
+    fn applies(&self, text: &str, origin: Option<Origin>) -> bool {
         match self.text {
-            Text::Empty => text.is_empty(),
+            // Words are the gateway's own wherever they come from; nothing at all may be anybody's.
+            Text::Empty => text.is_empty() && origin != Some(Origin::Provider),
             Text::Starts(words) => starts_with(text, words),
             Text::Has(words) => text.contains(words),
             Text::Any => true,
@@ -299,14 +300,14 @@ impl Rule {
     }
 }
 
-/// The row of an answer with `status` and the body `text`.
-pub(super) fn rule(status: u16, text: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| (rule.status.0..=rule.status.1).contains(&status) && rule.applies(text))
+/// The row of an answer with `status` and the body `text`, that `origin` made if that is certain.
+pub(super) fn rule(status: u16, text: &str, origin: Option<Origin>) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| (rule.status.0..=rule.status.1).contains(&status) && rule.applies(text, origin))
 }
 
 /// The row of a gateway's own words under any status: a gateway can be told to say them with 200.
 pub(super) fn rule_of_words(text: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| matches!(rule.text, Text::Starts(_) | Text::Has(_)) && rule.applies(text))
+    RULES.iter().find(|rule| matches!(rule.text, Text::Starts(_) | Text::Has(_)) && rule.applies(text, None))
 }
 
 /// The kind of an error from what its body says, where that is better than its status.

@@ -38,6 +38,22 @@ fn refused(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
 const UPSTREAM: (&str, &str) = ("x-envoy-upstream-service-time", "12");
 
 #[test]
+fn an_empty_refusal_of_the_provider_is_not_told_as_the_gateways() {
+    for (status, told) in [
+        (401, "401 credential refused by the provider: Unauthorized."),
+        (403, "403 credential refused by the provider: Forbidden."),
+        (404, "404 request refused by the provider: Not Found."),
+        (503, "503 server error of the provider: Service Unavailable."),
+        (504, "504 server error of the provider: Gateway Timeout."),
+    ] {
+        let error = refused(status, &[UPSTREAM], "").to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
+    let error = refused(404, &[], "").to_string();
+    assert!(error.starts_with("404 request refused by the gateway: No route of the gateway"), "{error}");
+}
+
+#[test]
 fn gateway_answers_have_the_kind_and_origin_of_the_table() {
     for (status, body, kind) in [
         (401, "Invalid Key", Authorization),

@@ -125,8 +125,8 @@ impl ToolCalls {
     ///
     /// # Errors
     ///
-    /// A call whose arguments are no JSON, most often because the answer was cut: to call the tool with a part of them
-    /// would be worse than to fail. `cut` says that the answer ended at its token limit.
+    /// A call that names no tool; a call whose arguments are no JSON, most often because the answer was cut: to call the
+    /// tool with a part of them would be worse than to fail. `cut` says that the answer ended at its token limit.
     pub(super) fn finish(self, cut: bool) -> Result<Vec<ToolCall>, Error> {
         let mut ids = HashSet::new();
         let mut ordered: BTreeMap<(bool, i64), Vec<Call>> = BTreeMap::new();
@@ -136,6 +136,10 @@ impl ToolCalls {
         let calls = ordered.into_values().flatten().filter(|call| !call.name.is_empty() || !call.arguments.is_empty());
         calls
             .map(|call| {
+                if call.name.is_empty() {
+                    return Err(Error::new(ErrorKind::Decode, "the model called a tool and did not say which")
+                        .advise("Try again, or use a model that is better at calling tools"));
+                }
                 let arguments = arguments(&call, cut)?;
                 let id = if !call.id.is_empty() && ids.insert(call.id.clone()) {
                     call.id
