@@ -58,12 +58,10 @@ def check(report, daemon, gateway, bench):
     """Everything about remote debugging."""
     report.section("remote debugging")
     dify = Dify(daemon.port)
-    # Under debugging the workspace is the author.
-    dify.plugin = f"{dify.tenant}/higress"
     key = dify.debugging_key()
     with Debugged(bench, "debugged", remote(daemon, key)) as debugged:
         [listed] = wait_for("the debugged plugin", lambda: _listed(dify), 20)
-        report.check("it is listed as remote, with the workspace as author", listed["plugin_id"] == dify.plugin, listed["plugin_id"])
+        report.check("it is listed as remote, under its own name", listed["plugin_id"] == dify.plugin, listed["plugin_id"])
         declared = listed["declaration"]
         model = declared["model"]
         report.check("its model types and form are there",
@@ -76,6 +74,7 @@ def check(report, daemon, gateway, bench):
     report.check("SIGTERM ends it with 0", debugged.process.returncode == 0, debugged.process.returncode)
     check_keys(report, dify, daemon, gateway, bench)
     check_file(report, dify, daemon, gateway, bench)
+    check_beside_installed(report, daemon, gateway, bench)
 
 
 def _asset(dify, name):
@@ -143,4 +142,24 @@ def check_file(report, dify, daemon, gateway, bench):
             came = wait_for("a call", lambda: _comes_back(dify, gateway), 30)
             report.check(f".env alone is enough, {attempt} start", came and debugged.process.poll() is None)
             wait_for("the words", lambda: debugged.says("registered at the Dify host"), 10)
-    report.figure(debugged.log.read_text().strip().splitlines()[-1])
+        started = time.monotonic()
+        wait_for("the daemon forgets it", lambda: not _listed(dify), 20)
+        report.figure(f"taken off the list {time.monotonic() - started:.2f} s after its end")
+
+
+def check_beside_installed(report, daemon, gateway, bench):
+    """A workspace that has the package installed and is then used for debugging: what this daemon makes of it is for
+    the README to say."""
+    dify = Dify(daemon.port)
+    dify.install(dify.upload(bench.package))
+    [installed] = daemon.plugin_processes()
+    before = cpu_seconds(installed)
+    with Debugged(bench, "beside", remote(daemon, dify.debugging_key())) as debugged:
+        wait_for("the words", lambda: debugged.says("registered at the Dify host"), 10)
+        for _ in range(50):
+            answers, error = dify.call("llm/invoke", llm(gateway.credentials("hmac")))
+        answering = "the installed package" if cpu_seconds(installed) > before + 0.02 else "the debugged program"
+        sources = [(each["source"], each["plugin_unique_identifier"][:22]) for each in dify.installed()]
+        report.figure(f"installed and debugged at once: listed {sources}; {answering} answers")
+    time.sleep(3)
+    report.figure(f"after the debugging: listed {[each['source'] for each in dify.installed()]}")
