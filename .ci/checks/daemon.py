@@ -1,6 +1,7 @@
 """Puts the package under a real, unmodified Dify plugin daemon and looks at everything that a user could notice.
 
-Usage: daemon.py DAEMON [--dify PROGRAM] [--slim PROGRAM] [--package FILE --program FILE] [--only PART ...]
+Usage: daemon.py DAEMON --package FILE --program FILE [--dify PROGRAM] [--slim PROGRAM] [--only PART ...]
+(`.ci/check-daemon DAEMON` makes the package and calls this.)
 
 DAEMON is the daemon's program (`cmd/server` of dify-plugin-daemon); `dify` and `slim` are looked for beside it. They
 are neither changed nor shipped here. PostgreSQL and Redis must be installed (Debian: postgresql, redis-server); this
@@ -9,6 +10,7 @@ starts its own, on loopback, and keeps nothing. Standard library only; Linux, Py
 
 import argparse
 import contextlib
+import os
 import pathlib
 import re
 import shutil
@@ -112,6 +114,8 @@ def options():
 
 def main():
     asked = options()
+    # uv looks for 3.12 by name, and would download one it does not find.
+    os.environ["PATH"] = f"{pathlib.Path(asked.python).parent}:{os.environ['PATH']}"
     report, offline = Report(), network_is_off()
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dify-", ignore_cleanup_errors=True)))
