@@ -10,9 +10,9 @@ from dify.client import llm
 from dify.services import cpu_seconds, peak_memory
 from dify.streams import Streams, numbers
 
-# Streams, chunks of each, model. As fast as they come, and one every 20 ms.
-LOADS = [(1, 30000, "flood"), (32, 2000, "flood"), (200, 400, "flood"), (1, 400, "pace-20ms"), (32, 400, "pace-20ms"), (200, 400, "pace-20ms")]
-WINDOWS = [-1, 0, 20]
+# Streams, chunks of each, model, windows. As fast as they come, and one every 20 ms.
+LOADS = [(count, chunks, "flood", [-1, 0, 20]) for count, chunks in ((1, 60000), (32, 2000), (200, 400))]
+LOADS += [(count, 400, "pace-20ms", [-1, 0, 20, 100]) for count in (1, 32, 200)]
 
 
 def _percentile(values, share):
@@ -29,8 +29,8 @@ def measure(report, dify, daemon, gateway):
     report.figure("| load | streams | merge_window_ms | chunks/s | chunks at the host, of 100 | plugin, µs a chunk | daemon, µs a chunk | "
                   "first chunk p50, ms | p99, ms |")
     report.figure("|---|---|---|---|---|---|---|---|---|")
-    for count, chunks, kind in LOADS:
-        for window in WINDOWS:
+    for count, chunks, kind, windows in LOADS:
+        for window in windows:
             options = {**credentials, "advanced_options": json.dumps({"merge_window_ms": window})}
             before = cpu_seconds(plugin), cpu_seconds(daemon.process.pid), time.monotonic()
             done = asyncio.run(streams.whole(llm(options, f"{kind}-{chunks}"), count))
