@@ -10,6 +10,9 @@ mod data;
 #[path = "form/docs.rs"]
 mod docs;
 #[cfg(test)]
+#[path = "form/examples.rs"]
+mod examples;
+#[cfg(test)]
 #[path = "form/headers.rs"]
 mod headers;
 #[cfg(test)]
@@ -18,6 +21,9 @@ mod options;
 #[cfg(test)]
 #[path = "form/rows.rs"]
 mod rows;
+#[cfg(test)]
+#[path = "form/saved.rs"]
+mod saved;
 #[cfg(test)]
 #[path = "form/schema.rs"]
 mod schema;

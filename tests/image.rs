@@ -4,6 +4,8 @@
 mod calls;
 #[path = "image/polling.rs"]
 mod polling;
+#[path = "image/processes.rs"]
+mod processes;
 #[path = "image/saving.rs"]
 mod saving;
 #[path = "retrieval/scripted.rs"]

@@ -2,7 +2,17 @@
 
 #[path = "text/calls.rs"]
 mod calls;
+#[path = "text/comparison.rs"]
+mod comparison;
 #[path = "text/corpus.rs"]
 mod corpus;
+#[path = "text/harness.rs"]
+mod harness;
+#[path = "text/learning.rs"]
+mod learning;
+#[path = "text/replies.rs"]
+mod replies;
+#[path = "text/saving.rs"]
+mod saving;
 #[path = "text/server.rs"]
 mod server;

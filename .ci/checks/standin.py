@@ -1,7 +1,9 @@
 """The gateway built into the program, for checks. Standard library only."""
 
+import json
 import re
 import subprocess
+import urllib.request
 
 CONSUMER = {"api_key": {"api_key": "sk-demo-0001"},
             "hmac": {"hmac_key": "demo-key-0001", "hmac_secret": "demo-secret-0001"}}
@@ -26,6 +28,11 @@ class Gateway:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(timeout=10)
+
+    def stats(self):
+        """Its counters."""
+        with urllib.request.urlopen(f"{self.url}/standin/stats", timeout=10) as answer:
+            return json.load(answer)
 
     def credentials(self, mode):
         """What a person fills in for a route with this kind of authentication."""

@@ -1,47 +1,64 @@
-//! How the cost of a chunk grows with the length and the number of streams, as text and as a picture.
+//! The curves as a picture that is legible on light and dark pages.
 
+use crate::growth::Curve;
+use crate::table::show;
 use std::fmt::Write;
 
-/// One measured point: so many streams of so many chunks cost so many microseconds a chunk.
-pub(crate) struct Point {
-    pub streams: usize,
-    pub chunks: usize,
-    pub micros: f64,
-}
+const WIDTH: f64 = 300.0;
+const HEIGHT: f64 = 190.0;
+const STYLE: &str = "text{fill:#1f2328;font:12px system-ui,sans-serif}.title{font-weight:600;font-size:13px}\
+.dim{fill:#59636e}.axis{stroke:#8c959f;stroke-width:1}.curve{stroke:#0969da;stroke-width:2;fill:none}.point{fill:#0969da}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.dim{fill:#9198a1}.curve{stroke:#4493f8}.point{fill:#4493f8}}";
 
-pub(crate) fn as_text(curve: &[Point]) -> String {
-    let mut text = String::from("| streams | chunks each | CPU per chunk |\n|---|---|---|\n");
-    for point in curve {
-        let _ = writeln!(text, "| {} | {} | {:.2} µs |", point.streams, point.chunks, point.micros);
-    }
-    text
-}
-
-/// Bars on a common scale: flat is what the reader should see.
-pub(crate) fn as_svg(curve: &[Point]) -> String {
-    let highest = curve.iter().map(|point| point.micros).fold(1.0, f64::max);
-    let height = 60 + 26 * curve.len();
+/// One panel for each curve, from left to right. Upwards linear from zero, so that flat looks flat; across
+/// logarithmic.
+pub(crate) fn as_svg(curves: &[Curve]) -> String {
+    let width = WIDTH * f64::from(u32::try_from(curves.len()).unwrap_or(1));
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
-         <rect width=\"640\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"16\" y=\"26\" font-size=\"15\" fill=\"#111\">CPU per chunk, by number of streams and length</text>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\">\n\
+         <title>How cost grows</title>\n<style>{STYLE}</style>\n"
     );
-    for (row, point) in curve.iter().enumerate() {
-        let y = 44 + 26 * row;
-        let width = 360.0 * point.micros / highest;
-        let _ = writeln!(
-            svg,
-            "<text x=\"16\" y=\"{}\" fill=\"#333\">{} × {} chunks</text>\
-             <rect x=\"170\" y=\"{y}\" width=\"{width:.0}\" height=\"18\" rx=\"3\" fill=\"#1677ff\"/>\
-             <text x=\"{:.0}\" y=\"{}\" fill=\"#333\">{:.2} µs</text>",
-            y + 14,
-            point.streams,
-            point.chunks,
-            178.0 + width,
-            y + 14,
-            point.micros
-        );
+    let mut left = 0.0;
+    for curve in curves {
+        panel(&mut svg, curve, left);
+        left += WIDTH;
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+fn panel(svg: &mut String, curve: &Curve, left: f64) {
+    let (bottom, top) = (HEIGHT - 46.0, 52.0);
+    let highest = curve.points.iter().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max);
+    let log = |at: usize| f64::from(u32::try_from(at).unwrap_or(u32::MAX)).ln();
+    let first = curve.points.first().map_or(0.0, |(at, _)| log(*at));
+    let last = curve.points.last().map_or(1.0, |(at, _)| log(*at));
+    let place = |(at, y): (usize, f64)| {
+        let x = left + 34.0 + (WIDTH - 68.0) * (log(at) - first) / (last - first);
+        (x, bottom - (bottom - top) * y / highest)
+    };
+    let _ = writeln!(svg, "<text class=\"title\" x=\"{}\" y=\"20\">{}</text>", left + 14.0, curve.title);
+    let _ = writeln!(
+        svg,
+        "<line class=\"axis\" x1=\"{}\" y1=\"{bottom}\" x2=\"{}\" y2=\"{bottom}\"/>",
+        left + 14.0,
+        left + WIDTH - 14.0
+    );
+    let mut path = String::new();
+    for (number, point) in curve.points.iter().enumerate() {
+        let (x, y) = place(*point);
+        let _ = write!(path, "{}{x:.1} {y:.1}", if number == 0 { "M" } else { "L" });
+        let _ = writeln!(
+            svg,
+            "<circle class=\"point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>\
+             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
+             <text class=\"dim\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            y - 9.0,
+            show(Some(point.1), curve.unit),
+            bottom + 17.0,
+            point.0
+        );
+    }
+    let _ = writeln!(svg, "<path class=\"curve\" d=\"{path}\"/>");
+    let _ = writeln!(svg, "<text class=\"dim\" x=\"{}\" y=\"{}\">{}</text>", left + 14.0, HEIGHT - 10.0, curve.across);
 }

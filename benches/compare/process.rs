@@ -1,44 +1,53 @@
-//! A plugin under measurement: a child process on pipes, with a reader thread that notes when each session's first
-//! chunk, chunks and end arrive.
+//! A plugin under measurement: a child process on pipes, as the daemon starts it.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use crate::heard::{Heard, Session};
+use crate::work::Work;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What one line of the plugin's output says.
-enum Seen {
-    Heartbeat(Instant),
-    Chunk(String, Instant),
-    Error(String, String),
-    End(String, Instant),
+/// No work of the comparison takes longer, also where the Python side does it on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(240);
+/// How much the driver reads at a time; a pipe holds 64 KiB.
+const READ_BYTES: usize = 256 * 1024;
+
+/// How a plugin is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub command: Vec<String>,
+    pub folder: PathBuf,
 }
 
-/// What became of one session.
-#[derive(Clone, Default)]
-pub(crate) struct Session {
-    pub first_chunk: Option<Duration>,
-    pub chunks: u64,
-    pub error: Option<String>,
-    pub ended: Option<Duration>,
+/// How fast the driver reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reader {
+    AtOnce,
+    /// So many bytes, then this pause.
+    Slow(usize, Duration),
 }
 
 pub(crate) struct Plugin {
     child: Child,
     input: ChildStdin,
-    seen: Receiver<Seen>,
+    heard: Arc<Mutex<Heard>>,
+    ended: Receiver<Instant>,
     /// From spawning to the first heartbeat.
     pub start: Duration,
 }
 
 impl Plugin {
-    pub(crate) fn start(command: &[String], folder: &Path) -> Self {
+    pub(crate) fn start(program: &Program) -> Self {
+        Self::start_with(program, Reader::AtOnce)
+    }
+
+    pub(crate) fn start_with(program: &Program, reader: Reader) -> Self {
         let spawned = Instant::now();
-        let mut child = Command::new(&command[0])
-            .args(&command[1..])
-            .current_dir(folder)
+        let mut child = Command::new(&program.command[0])
+            .args(&program.command[1..])
+            .current_dir(&program.folder)
             .env("INSTALL_METHOD", "local")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -47,91 +56,59 @@ impl Plugin {
             .expect("the plugin starts");
         let input = child.stdin.take().expect("piped");
         let output = child.stdout.take().expect("piped");
-        let (sender, seen) = channel();
-        std::thread::spawn(move || {
-            let mut reader = BufReader::with_capacity(1 << 20, output);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                if let Some(event) = read_line(&line)
-                    && sender.send(event).is_err()
-                {
-                    return;
-                }
-                line.clear();
-            }
-        });
-        let start = match seen.recv_timeout(Duration::from_secs(60)) {
-            Ok(Seen::Heartbeat(at)) => at - spawned,
-            _ => panic!("no heartbeat within 60 s"),
-        };
-        Self { child, input, seen, start }
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let (first_beat, beaten) = channel();
+        let (sender, ended) = channel();
+        let listening = Arc::clone(&heard);
+        std::thread::spawn(move || listen(output, reader, &listening, &first_beat, &sender));
+        let at = beaten.recv_timeout(DEADLINE).expect("a heartbeat");
+        Self { child, input, heard, ended, start: at - spawned }
     }
 
-    /// Sends every request at once and waits until all their sessions ended.
-    pub(crate) fn run(&mut self, requests: &[(String, String)], deadline: Duration) -> HashMap<String, Session> {
-        self.run_windowed(requests, requests.len(), deadline)
-    }
-
-    /// Sends the requests with at most `window` of them unfinished at a time.
-    pub(crate) fn run_windowed(
-        &mut self,
-        requests: &[(String, String)],
-        window: usize,
-        deadline: Duration,
-    ) -> HashMap<String, Session> {
+    /// Does `work` with at most `window` sessions at a time. The sessions, whole or not.
+    pub(crate) fn run(&mut self, work: &Work, window: usize) -> Vec<Session> {
         let begun = Instant::now();
-        let mut sent_at = HashMap::new();
-        let mut sessions: HashMap<String, Session> = HashMap::new();
-        let mut waiting = requests.iter();
-        let mut open = 0;
+        let count = work.requests();
+        let first = self.heard.lock().expect("no panic").expect(work);
+        let mut sent = 0;
         let mut ended = 0;
-        while ended < requests.len() {
-            let mut batch = Vec::new();
-            while open < window {
-                let Some((id, line)) = waiting.next() else { break };
-                batch.extend_from_slice(line.as_bytes());
-                batch.push(b'\n');
-                sent_at.insert(id.clone(), Instant::now());
-                sessions.insert(id.clone(), Session::default());
-                open += 1;
+        while ended < count {
+            while sent < count && sent - ended < window {
+                let line = work.line(sent, &(first + sent).to_string());
+                self.heard.lock().expect("no panic").sent(first + sent, Instant::now());
+                self.input.write_all(line.as_bytes()).expect("the plugin reads");
+                sent += 1;
             }
-            if !batch.is_empty() {
-                self.input.write_all(&batch).expect("the plugin reads");
-                self.input.flush().expect("the plugin reads");
-            }
-            let left = deadline.checked_sub(begun.elapsed()).expect("all sessions end before the deadline");
-            match self.seen.recv_timeout(left).expect("the plugin answers before the deadline") {
-                Seen::Heartbeat(_) => {}
-                Seen::Chunk(id, at) => {
-                    if let (Some(session), Some(sent)) = (sessions.get_mut(&id), sent_at.get(&id)) {
-                        session.chunks += 1;
-                        session.first_chunk.get_or_insert(at - *sent);
-                    }
-                }
-                Seen::Error(id, text) => {
-                    if let Some(session) = sessions.get_mut(&id) {
-                        session.error = Some(text);
-                    }
-                }
-                Seen::End(id, at) => {
-                    if let (Some(session), Some(sent)) = (sessions.get_mut(&id), sent_at.get(&id))
-                        && session.ended.replace(at - *sent).is_none()
-                    {
-                        open -= 1;
-                        ended += 1;
-                    }
-                }
-            }
+            let left = DEADLINE.checked_sub(begun.elapsed()).expect("all sessions end before the deadline");
+            self.ended.recv_timeout(left).expect("every session ends before the deadline");
+            ended += 1;
+        }
+        self.heard.lock().expect("no panic").take(first)
+    }
+
+    /// Does `work`, all of it at once. Fails unless every answer is whole.
+    pub(crate) fn run_whole(&mut self, work: &Work) -> Vec<Session> {
+        self.run_windowed(work, work.requests())
+    }
+
+    /// As [`run_whole`](Self::run_whole), `window` sessions at a time.
+    pub(crate) fn run_windowed(&mut self, work: &Work, window: usize) -> Vec<Session> {
+        let sessions = self.run(work, window);
+        for session in &sessions {
+            assert!(session.is_whole(), "an answer is not whole: {session:?}");
         }
         sessions
     }
 
     /// Processor time used so far, user and system.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a living process");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in parentheses").split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-        Duration::from_millis(ticks * 10) // USER_HZ is 100 on Linux
+        let (user, system) = self.cpu_parts();
+        user + system
+    }
+
+    /// Processor time used so far, in user space and in the kernel.
+    pub(crate) fn cpu_parts(&self) -> (Duration, Duration) {
+        cpu_of(self.child.id())
     }
 
     /// A memory figure of `/proc/PID/status` in MiB: `VmRSS` now, `VmHWM` at its peak.
@@ -149,21 +126,52 @@ impl Drop for Plugin {
     }
 }
 
-/// Reads only what the measurement needs: both sides write the keys of the envelope in the same order.
-fn read_line(line: &[u8]) -> Option<Seen> {
-    let now = Instant::now();
-    let head = String::from_utf8_lossy(&line[..line.len().min(240)]);
-    if head.starts_with("{\"event\":\"heartbeat\"") {
-        return Some(Seen::Heartbeat(now));
-    }
-    let rest = head.strip_prefix("{\"event\":\"session\",\"session_id\":\"")?;
-    let (id, rest) = rest.split_once('"')?;
-    let kind = rest.strip_prefix(",\"data\":{\"type\":\"")?;
-    let id = id.to_owned();
-    match kind.split('"').next()? {
-        "stream" => Some(Seen::Chunk(id, now)),
-        "end" => Some(Seen::End(id, now)),
-        "error" => Some(Seen::Error(id, String::from_utf8_lossy(line).into_owned())),
-        _ => None,
+/// Processor time of a process that has not been waited for, in user space and in the kernel.
+pub(crate) fn cpu_of(process: u32) -> (Duration, Duration) {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in parentheses").split_whitespace().collect();
+    let ticks = |field: usize| Duration::from_millis(10 * fields[field].parse::<u64>().expect("ticks")); // USER_HZ is 100
+    (ticks(11), ticks(12))
+}
+
+/// Reads what the plugin says until it is gone. The clock is asked once for each read.
+fn listen(
+    mut output: ChildStdout,
+    reader: Reader,
+    heard: &Mutex<Heard>,
+    beat: &Sender<Instant>,
+    ended: &Sender<Instant>,
+) {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut filled = 0;
+    loop {
+        let most = match reader {
+            Reader::AtOnce => READ_BYTES,
+            Reader::Slow(bytes, pause) => {
+                std::thread::sleep(pause);
+                bytes
+            }
+        };
+        if filled == buffer.len() {
+            buffer.resize(2 * filled, 0); // a line longer than the buffer: a batch of vectors
+        }
+        let end = buffer.len().min(filled + most);
+        let Ok(read @ 1..) = output.read(&mut buffer[filled..end]) else { return };
+        let now = Instant::now();
+        filled += read;
+        let Some(last) = memchr::memrchr(b'\n', &buffer[..filled]) else { continue };
+        let mut guard = heard.lock().expect("no panic");
+        let mut rest = &buffer[..=last];
+        while let Some(newline) = memchr::memchr(b'\n', rest) {
+            match guard.line(&rest[..newline], now) {
+                crate::heard::Line::Heartbeat => drop(beat.send(now)),
+                crate::heard::Line::End => drop(ended.send(now)),
+                crate::heard::Line::Other => {}
+            }
+            rest = &rest[newline + 1..];
+        }
+        drop(guard);
+        buffer.copy_within(last + 1..filled, 0);
+        filled -= last + 1;
     }
 }

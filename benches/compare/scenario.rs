@@ -1,206 +1,188 @@
 //! What is measured: each side does the same work at the same gateway.
 
 use crate::gateway::Gateway;
-use crate::picture::Point;
-use crate::process::{Plugin, Session};
-use crate::table::{Table, percentile};
-use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::time::Duration;
+use crate::heard::Session;
+use crate::process::{Plugin, Program};
+use crate::table::{Row, Side, Table, Target, percentile};
+use crate::work::{Account, Load, Work};
+use serde_json::json;
+use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(120);
+const IDLE: &str = "idle memory";
+const START: Row = row("start to first heartbeat", "ms", Target::Fraction(80.0));
+const LAUNCHED: Row = row("start to first heartbeat, through the launcher", "ms", Target::Fraction(20.0));
+const IDLE_ROW: Row = row(IDLE, "MiB", Target::Fraction(10.0));
+const FLOODED: Row = row("CPU per chunk, 32 flooded streams, merging off", "µs", Target::Fraction(40.0));
+const FLOODED_PEAK: Row = row("peak memory, the same", "MiB", Target::None);
+const PACED: Row = row("CPU per chunk, 200 streams paced at 20 ms", "µs", Target::Fraction(12.0));
+/// Streams, and the rows of the median and the 99th percentile.
+const FIRST_CHUNK: [(usize, Row, Row); 4] = [
+    (1, row("first chunk, 1 flooded stream, p50", "ms", Target::None), row("… p99", "ms", Target::None)),
+    (32, row("first chunk, 32 flooded streams, p50", "ms", Target::None), row("… p99 ", "ms", Target::None)),
+    (
+        200,
+        row("first chunk, 200 flooded streams, p50", "ms", Target::None),
+        row("… p99  ", "ms", Target::Fraction(30.0)),
+    ),
+    (1000, row("first chunk, 1,000 flooded streams, p50", "ms", Target::None), row("… p99   ", "ms", Target::None)),
+];
+const PACED_FIRST: [Row; 2] =
+    [row("first chunk, 200 streams paced at 20 ms, p50", "ms", Target::None), row("… p99    ", "ms", Target::None)];
+const THOUSAND: Row = row("1,000 streams paced at 20 ms that came whole", "", Target::None);
+const THOUSAND_PEAK: Row = row("peak memory, the same streams", "MiB", Target::Below(IDLE));
+const EMBEDDING: Row = row("2,000 texts embedded, ten a call, one call at a time", "ms", Target::None);
+const EMBEDDING_CPU: Row = row("CPU for the 2,000 texts", "ms", Target::None);
+const CONNECTIONS: Row = row("connections for 400 requests, 32 in flight", "", Target::AtMost(40.0));
 
-pub(crate) struct Side {
-    pub name: &'static str,
-    pub command: Vec<String>,
-    pub folder: PathBuf,
-    pub sdk: bool,
+const fn row(name: &'static str, unit: &'static str, target: Target) -> Row {
+    Row { name, unit, target }
 }
 
-pub(crate) struct Scenario<'a> {
-    pub side: &'a Side,
+/// One side, ready to be started as often as needed.
+pub(crate) struct Contestant<'a> {
+    pub side: Side,
+    pub program: &'a Program,
     pub gateway: &'a Gateway,
-    pub table: &'a mut Table,
 }
 
-impl Scenario<'_> {
-    pub(crate) fn run_all(&mut self) {
-        self.start_and_idle();
-        self.flooded("CPU per chunk, 32 flooded streams, merging off", Some(-1));
-        if !self.side.sdk {
-            self.flooded("CPU per chunk, 32 flooded streams, merging on", Some(0));
-            self.flooded("CPU per chunk, 32 flooded streams, window 20 ms", Some(20));
-        }
-        for streams in [1, 32, 200] {
-            self.first_chunk(streams, "flooded", "flood-200");
-        }
-        self.paced(200);
-        self.paced(1_000);
-        self.embedding();
-        self.connections();
+impl Contestant<'_> {
+    /// All rows once.
+    pub(crate) fn run_all(&self, table: &mut Table) {
+        self.start_and_idle(table);
+        self.flooded(table);
+        self.first_chunks(table);
+        self.paced(table);
+        self.thousand(table);
+        self.embedding(table);
+        self.connections(table);
+    }
+
+    /// The start through the launcher, whose rival is the SDK's only start.
+    pub(crate) fn launched(&self, table: &mut Table) {
+        table.add(LAUNCHED, self.side, self.plugin().start.as_secs_f64() * 1e3);
     }
 
     fn plugin(&self) -> Plugin {
-        Plugin::start(&self.side.command, &self.side.folder)
+        Plugin::start(self.program)
     }
 
-    fn start_and_idle(&mut self) {
-        let plugin = self.plugin();
-        self.table.add("start to first heartbeat", "ms", self.side.name, plugin.start.as_secs_f64() * 1e3);
-        self.table.add("idle memory", "MiB", self.side.name, plugin.memory("VmRSS"));
-    }
-
-    fn flooded(&mut self, row: &str, merge_window_ms: Option<i64>) {
-        let (streams, chunks) = (32, 1_000);
+    /// A plugin that has served a call, so that what is measured next is not its first.
+    fn warm(&self, account: &Account) -> Plugin {
         let mut plugin = self.plugin();
-        let sessions = plugin.run(&self.chats(8, "flood-100", merge_window_ms), DEADLINE); // warm up
-        whole(&sessions);
-        let before = plugin.cpu();
-        let sessions = plugin.run(&self.chats(streams, "flood-1000", merge_window_ms), DEADLINE);
-        whole(&sessions);
-        self.table.add(row, "µs", self.side.name, per_chunk(&plugin, before, streams * chunks));
-        let left: u64 = sessions.values().map(|session| session.chunks).sum();
-        if !self.side.sdk {
-            self.table.add(&row.replace("CPU per chunk", "chunks to the host"), "", self.side.name, as_f64(left));
+        plugin.run_whole(&Work::chats(account, 4, Load::Flood(10)));
+        plugin
+    }
+
+    fn start_and_idle(&self, table: &mut Table) {
+        for _ in 0..3 {
+            let plugin = self.plugin();
+            table.add(START, self.side, plugin.start.as_secs_f64() * 1e3);
+            if self.side == Side::Sdk {
+                table.add(LAUNCHED, self.side, plugin.start.as_secs_f64() * 1e3);
+            }
+            table.add(IDLE_ROW, self.side, plugin.memory("VmRSS"));
         }
     }
 
-    fn first_chunk(&mut self, streams: usize, load: &str, model: &str) {
-        let mut plugin = self.plugin();
-        whole(&plugin.run(&self.chats(1, "flood-10", None), DEADLINE));
-        let sessions = plugin.run(&self.chats(streams, model, None), DEADLINE);
-        whole(&sessions);
-        self.first_chunk_rows(&sessions, &format!("{streams} {load} streams"));
+    fn flooded(&self, table: &mut Table) {
+        let account = self.account(Some(-1));
+        let mut plugin = self.warm(&account);
+        let work = Work::chats(&account, 32, Load::Flood(1_000));
+        // The clock of a process ticks in hundredths of a second: the faster side does the same work several times.
+        let times = if self.side == Side::Sdk { 1 } else { 20 };
+        let before = plugin.cpu();
+        for _ in 0..times {
+            plugin.run_whole(&work);
+        }
+        table.add(FLOODED, self.side, micros(&plugin, before) / as_f64(times * 32 * 1_000));
+        table.add(FLOODED_PEAK, self.side, plugin.memory("VmHWM"));
     }
 
-    fn first_chunk_rows(&mut self, sessions: &HashMap<String, Session>, load: &str) {
-        let mut first: Vec<f64> = sessions
-            .values()
-            .filter_map(|session| session.first_chunk)
-            .map(|first| first.as_secs_f64() * 1e3)
-            .collect();
-        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-            self.table.add(&format!("first chunk {name}, {load}"), "ms", self.side.name, percentile(&mut first, share));
+    fn first_chunks(&self, table: &mut Table) {
+        let account = self.account(None);
+        for (streams, p50, p99) in FIRST_CHUNK {
+            let mut plugin = self.warm(&account);
+            let sessions = if streams == 1 {
+                plugin.run_windowed(&Work::chats(&account, 50, Load::Flood(100)), 1)
+            } else {
+                plugin.run_whole(&Work::chats(&account, streams, Load::Flood(100)))
+            };
+            self.first_chunk(&sessions, p50, p99, table);
         }
     }
 
-    fn paced(&mut self, streams: usize) {
-        let chunks = 100;
-        let mut plugin = self.plugin();
-        whole(&plugin.run(&self.chats(1, "flood-10", None), DEADLINE));
+    fn first_chunk(&self, sessions: &[Session], p50: Row, p99: Row, table: &mut Table) {
+        let first: Vec<f64> =
+            sessions.iter().filter_map(|session| session.first_chunk).map(|first| first.as_secs_f64() * 1e3).collect();
+        table.add(p50, self.side, percentile(&first, 0.5));
+        table.add(p99, self.side, percentile(&first, 0.99));
+    }
+
+    fn paced(&self, table: &mut Table) {
+        let account = self.account(None);
+        let mut plugin = self.warm(&account);
         let before = plugin.cpu();
-        let sessions = plugin.run(&self.chats(streams, "pace-20ms-100", None), DEADLINE);
-        whole(&sessions);
-        let load = format!("{streams} streams paced at 20 ms");
-        self.table.add(
-            &format!("CPU per chunk, {load}"),
-            "µs",
-            self.side.name,
-            per_chunk(&plugin, before, streams * chunks),
-        );
-        self.first_chunk_rows(&sessions, &load);
-        self.table.add(&format!("peak memory, {load}"), "MiB", self.side.name, plugin.memory("VmHWM"));
+        let sessions = plugin.run_whole(&Work::chats(&account, 200, Load::Paced(150, 20)));
+        table.add(PACED, self.side, micros(&plugin, before) / as_f64(200 * 150));
+        self.first_chunk(&sessions, PACED_FIRST[0], PACED_FIRST[1], table);
     }
 
-    fn embedding(&mut self) {
-        let texts: Vec<String> = (0..2_000).map(|n| format!("text number {n} of two thousand")).collect();
-        let mut plugin = self.plugin();
-        // Dify sends as many texts a call as the model's schema announces: the SDK's base class 1, the plugin 10.
-        let batch = if self.side.sdk { 1 } else { 10 };
-        let requests: Vec<_> = texts.chunks(batch).enumerate().map(|(n, texts)| self.embed(n, texts)).collect();
-        let begun = std::time::Instant::now();
-        whole(&plugin.run_windowed(&requests, 1, DEADLINE));
-        self.table.add(
-            "2,000 texts embedded, one call at a time",
-            "ms",
-            self.side.name,
-            begun.elapsed().as_secs_f64() * 1e3,
-        );
+    fn thousand(&self, table: &mut Table) {
+        let account = self.account(None);
+        let mut plugin = self.warm(&account);
+        let work = Work::chats(&account, 1_000, Load::Paced(100, 20));
+        let sessions = plugin.run(&work, work.requests());
+        let whole = sessions.iter().filter(|session| session.is_whole()).count();
+        table.add(THOUSAND, self.side, as_f64(whole));
+        table.add(THOUSAND_PEAK, self.side, plugin.memory("VmHWM"));
     }
 
-    fn connections(&mut self) {
+    fn embedding(&self, table: &mut Table) {
+        let account = self.account(None);
+        let mut plugin = self.warm(&account);
+        let before = plugin.cpu();
+        let begun = Instant::now();
+        plugin.run_windowed(&Work::embeddings(&account, 2_000, 10), 1);
+        table.add(EMBEDDING, self.side, begun.elapsed().as_secs_f64() * 1e3);
+        table.add(EMBEDDING_CPU, self.side, micros(&plugin, before) / 1e3);
+    }
+
+    fn connections(&self, table: &mut Table) {
         let mut plugin = self.plugin();
         let before = self.gateway.connections();
-        whole(&plugin.run_windowed(&self.chats(400, "flood-10", None), 32, DEADLINE));
-        let opened = self.gateway.connections() - before;
-        self.table.add("connections for 400 requests, 32 in flight", "", self.side.name, as_f64(opened));
+        plugin.run_windowed(&Work::chats(&self.account(None), 400, Load::Flood(10)), 32);
+        let opened = self.gateway.connections() - before - 1; // the second question's own
+        table.add(CONNECTIONS, self.side, as_f64(usize::try_from(opened).expect("a small number")));
     }
 
-    fn chats(&self, streams: usize, model: &str, merge_window_ms: Option<i64>) -> Vec<(String, String)> {
-        chats(self.side, self.gateway, streams, model, merge_window_ms)
-    }
-
-    fn embed(&self, number: usize, texts: &[String]) -> (String, String) {
-        let data = json!({"type": "model", "action": "invoke_text_embedding", "user_id": "u", "provider": provider(self.side),
-            "model_type": "text-embedding", "model": "embedding", "texts": texts, "input_type": "document",
-            "credentials": credentials(self.side, self.gateway, None)});
-        request(format!("embed-{number}"), &data)
+    fn account(&self, merge_window_ms: Option<i64>) -> Account {
+        match self.side {
+            Side::Plugin => plugin_account(self.gateway, merge_window_ms),
+            Side::Sdk => Account {
+                provider: "bench",
+                credentials: json!({"endpoint_url": format!("{}/v1", self.gateway.open_route()), "mode": "chat",
+                    "max_chunks": "10"}),
+            },
+        }
     }
 }
 
-/// The cost of a chunk at many streams and at long ones.
-pub(crate) fn curve(side: &Side, gateway: &Gateway) -> Vec<Point> {
-    [(1, 10_000), (10, 1_000), (10, 10_000), (100, 1_000), (1_000, 100), (5_000, 20)]
-        .into_iter()
-        .map(|(streams, chunks)| {
-            let mut plugin = Plugin::start(&side.command, &side.folder);
-            whole(&plugin.run(&chats(side, gateway, 1, "flood-10", Some(-1)), DEADLINE));
-            let before = plugin.cpu();
-            whole(&plugin.run(&chats(side, gateway, streams, &format!("flood-{chunks}"), Some(-1)), DEADLINE));
-            Point { streams, chunks, micros: per_chunk(&plugin, before, streams * chunks) }
-        })
-        .collect()
-}
-
-fn chats(
-    side: &Side,
-    gateway: &Gateway,
-    streams: usize,
-    model: &str,
-    merge_window_ms: Option<i64>,
-) -> Vec<(String, String)> {
-    let data = json!({"type": "model", "action": "invoke_llm", "user_id": "u", "provider": provider(side), "model_type": "llm",
-        "model": model, "model_parameters": {}, "stop": [], "tools": [], "stream": true,
-        "prompt_messages": [{"role": "user", "content": "hi", "name": "", "tool_calls": [], "tool_call_id": ""}],
-        "credentials": credentials(side, gateway, merge_window_ms)});
-    (0..streams).map(|number| request(format!("{model}-{number}"), &data)).collect()
-}
-
-fn provider(side: &Side) -> &'static str {
-    if side.sdk { "bench" } else { "higress" }
-}
-
-/// Both sides call the open route, so that neither pays for a signature.
-fn credentials(side: &Side, gateway: &Gateway, merge_window_ms: Option<i64>) -> Value {
-    if side.sdk {
-        return json!({"endpoint_url": format!("{}/v1", gateway.open_route), "mode": "chat"});
-    }
-    let mut values = json!({"endpoint_url": gateway.open_route, "consumer_auth_mode": "disabled",
+/// The plugin on the open route.
+pub(crate) fn plugin_account(gateway: &Gateway, merge_window_ms: Option<i64>) -> Account {
+    let mut credentials = json!({"endpoint_url": gateway.open_route(), "consumer_auth_mode": "disabled",
         "llm_usage_scenario": "text_generation", "text_model_protocol": "openai_compatible"});
     if let Some(window) = merge_window_ms {
-        values["advanced_options"] = json!(format!("{{\"merge_window_ms\":{window}}}"));
+        credentials["advanced_options"] = json!(format!("{{\"merge_window_ms\":{window}}}"));
     }
-    values
+    Account { provider: "higress", credentials }
 }
 
-fn request(session: String, data: &Value) -> (String, String) {
-    let line = json!({"session_id": session, "conversation_id": null, "message_id": null, "app_id": null,
-        "endpoint_id": null, "context": null, "event": "request", "data": data});
-    (session, line.to_string())
-}
-
-fn whole(sessions: &HashMap<String, Session>) {
-    for (id, session) in sessions {
-        assert!(session.error.is_none() && session.chunks > 0, "{id} is not whole: {:?}", session.error);
-    }
-}
-
-fn per_chunk(plugin: &Plugin, before: Duration, chunks: usize) -> f64 {
-    plugin.cpu().checked_sub(before).unwrap().as_secs_f64() * 1e6 / as_f64(chunks as u64)
+/// Processor time since `before` in microseconds.
+pub(crate) fn micros(plugin: &Plugin, before: Duration) -> f64 {
+    (plugin.cpu() - before).as_secs_f64() * 1e6
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn as_f64(count: u64) -> f64 {
+pub(crate) fn as_f64(count: usize) -> f64 {
     count as f64
 }

@@ -32,13 +32,12 @@ impl Body {
         match tokio::time::timeout_at(until, self.response.chunk()).await {
             Ok(read) => read.map_err(|error| self.broken(&error)),
             Err(_) if until == self.deadline => Err(self.overdue()),
-            Err(_) => Err(self.meta.error(
-                ErrorKind::Timeout,
-                format!(
-                    "The answer stopped: nothing more came for {} s (idle_timeout)",
-                    self.idle_timeout.as_secs_f64()
-                ),
-            )),
+            Err(_) => {
+                let seconds = self.idle_timeout.as_secs_f64();
+                let message = format!("The answer stopped: nothing more came for {seconds} s (idle_timeout)");
+                let error = self.meta.error(ErrorKind::Timeout, message);
+                Err(error.advise("Try again, or raise idle_timeout in advanced_options"))
+            }
         }
     }
 
@@ -51,13 +50,13 @@ impl Body {
         Some(read.map_err(|error| self.broken(&error)))
     }
 
-    /// All of it, at most `limit` bytes. What is over the limit is not read.
-    pub(super) async fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
+    /// All of it behind `all`, which was read before; at most `limit` bytes. What is over the limit is not read.
+    pub(super) async fn read_to_end(&mut self, mut all: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
         let announced = self.response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         if announced > limit {
             return Err(self.too_large(limit));
         }
-        let mut all = Vec::with_capacity(announced);
+        all.reserve(announced.saturating_sub(all.len()));
         while let Some(piece) = self.chunk().await? {
             if all.len() + piece.len() > limit {
                 return Err(self.too_large(limit));
@@ -90,12 +89,16 @@ impl Body {
 
     fn overdue(&self) -> Error {
         let seconds = self.total_timeout.as_secs_f64();
-        self.meta.error(ErrorKind::Timeout, format!("The call was not complete after {seconds} s (total_timeout)"))
+        let message = format!("The call was not complete after {seconds} s (total_timeout)");
+        self.meta
+            .error(ErrorKind::Timeout, message)
+            .advise("Ask for less in one call, or raise total_timeout in advanced_options")
     }
 
     fn broken(&self, error: &reqwest::Error) -> Error {
         let (kind, message) = transport::broken_body(error);
-        self.meta.error(kind, self.meta.excerpt(&message))
+        let error = self.meta.error(kind, self.meta.excerpt(&message));
+        error.advise("Try again; if it happens again, look at the gateway's log and its time-outs")
     }
 }
 

@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+mod content;
 mod reply;
 
+pub use content::Content;
 pub use reply::Reply;
 
 /// How much of a refusal's body is read, and how long is waited for it.

@@ -6,6 +6,7 @@
 pub mod chunk;
 pub mod json;
 pub mod request;
+pub mod surrogates;
 
 pub use chunk::{ChatChunk, Choice, Content, Delta, Part, ToolCallDelta, Usage};
 pub use request::{ChatRequest, DataUri, FileData, Function, FunctionCall, Message, MessageContent, MessagePart, Tool};

@@ -131,12 +131,12 @@ impl Endpoint {
 /// Takes off what [`Endpoint::join`] will add. Also says whether `/api/v1` was at the end.
 fn without_api_path(path: &str) -> (&str, bool) {
     let path = path.trim_end_matches('/');
-    for api in DASHSCOPE_PATHS {
-        let at =
-            path.rfind(api).filter(|at| path.get(at + api.len()..).is_some_and(|t| t.is_empty() || t.starts_with('/')));
-        if let Some(prefix) = at.and_then(|at| path.get(..at)) {
-            return (prefix.trim_end_matches('/'), false);
-        }
+    // The first of them, so that none is left in the prefix.
+    let dashscope =
+        DASHSCOPE_PATHS.iter().flat_map(|api| path.match_indices(api).map(|(at, api)| (at, at + api.len())));
+    let whole = dashscope.filter(|(_, end)| path.get(*end..).is_some_and(|t| t.is_empty() || t.starts_with('/')));
+    if let Some(prefix) = whole.min().and_then(|(at, _)| path.get(..at)) {
+        return (prefix.trim_end_matches('/'), false);
     }
     if let Some(prefix) = API_PATHS.iter().find_map(|api| path.strip_suffix(api)) {
         return (prefix.trim_end_matches('/'), false);

@@ -46,17 +46,18 @@ impl Refusal<'_> {
         let text = String::from_utf8_lossy(self.body);
         let text = text.trim();
         let told = serde_json::from_str(text).ok().and_then(|value| told(&value)).unwrap_or_default();
-        let rule = error_table::rule(status, text);
+        let by_envoy = hints::origin(self.headers);
+        let rule = error_table::rule(status, text, by_envoy);
         let kind =
             told.code.as_deref().and_then(error_table::kind_before_status).or_else(|| rule.map(|rule| rule.kind));
         let mut error = Error::new(kind.unwrap_or(ErrorKind::ServerUnavailable), self.message(text, &told, rule));
         error.status = Some(status);
-        error.origin = hints::origin(self.headers)
-            .or_else(|| rule.and_then(|rule| rule.origin))
-            .or_else(|| self.likely_origin(&told));
+        error.origin = by_envoy.or_else(|| rule.and_then(|rule| rule.origin)).or_else(|| self.likely_origin(&told));
         error.request_id = hints::request_id(self.headers).or(told.request_id);
+        let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
+        let advice = by_code.or_else(|| rule.and_then(|rule| rule.advice));
+        error.advice = self.diagnosis(text).or_else(|| advice.map(str::to_owned));
         error.code = told.code.map(|code| self.redactor.line(&code, MAX_CODE));
-        error.advice = self.diagnosis(text).or_else(|| rule.and_then(|rule| rule.advice).map(str::to_owned));
         error.retry_after = hints::retry_after(self.status, self.headers, self.unix_seconds);
         error
     }
@@ -107,7 +108,7 @@ impl Error {
     pub fn in_answer(value: &Value, http_status: Option<u16>, meta: &ReplyMeta) -> Option<Self> {
         let told = told(value)?;
         let status = http_status.or(told.status).filter(|status| (400..600).contains(status));
-        let by_status = status.and_then(|status| error_table::rule(status, "{}"));
+        let by_status = status.and_then(|status| error_table::rule(status, "{}", None));
         let message = told.message.as_deref().unwrap_or("no reason given");
         let kind = told.code.as_deref().and_then(error_table::kind_before_status);
         let kind = kind.or_else(|| by_status.map(|rule| rule.kind)).or(told.kind);
@@ -115,8 +116,9 @@ impl Error {
         let mut error = meta.error(kind, meta.redactor.line(message, MAX_SHOWN));
         error.status = status;
         error.request_id = error.request_id.or(told.request_id);
+        let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
+        error.advice = by_code.or_else(|| by_status.and_then(|rule| rule.advice)).map(str::to_owned);
         error.code = told.code.map(|code| meta.redactor.line(&code, MAX_CODE));
-        error.advice = by_status.and_then(|rule| rule.advice).map(str::to_owned);
         Some(error)
     }
 }

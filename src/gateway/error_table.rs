@@ -46,6 +46,10 @@ const ROUTE: &str =
 const SLOW: &str = "The model took longer than the gateway waits: raise the route's time-out, or stream the answer";
 const LATER: &str = "Try again later, or raise the limit in the gateway";
 
+const BUSY: &str = "Send fewer requests at once, or raise the limit of the account";
+const REFUSED: &str = "Compare the parameters of the app and the model's settings with what the provider accepts";
+const FAILED: &str = "Try again later; the logs of the gateway and the provider know more";
+
 /// A row of the gateway's own answers.
 const fn gateway(status: u16, text: Text, kind: ErrorKind, advice: &'static str) -> Rule {
     Rule { status: (status, status), text, kind, origin: Some(Gateway), message: None, advice: Some(advice) }
@@ -218,9 +222,9 @@ pub const RULES: &[Rule] = &[
     any(404, 404, BadRequest, Some("Check the endpoint URL and the model's name")),
     any(408, 408, Timeout, Some("Try again later")),
     any(413, 413, BadRequest, Some(SMALLER)),
-    any(429, 429, RateLimited, None),
-    any(400, 499, BadRequest, None),
-    any(500, 599, ServerUnavailable, None),
+    any(429, 429, RateLimited, Some(BUSY)),
+    any(400, 499, BadRequest, Some(REFUSED)),
+    any(500, 599, ServerUnavailable, Some(FAILED)),
     any(0, u16::MAX, ServerUnavailable, None),
 ];
 
@@ -270,10 +274,25 @@ const WORDS: &[(&str, ErrorKind)] = &[
 const CODE_BEFORE_STATUS: &[&str] =
     &["invalid_api_key", "invalidapikey", "datainspectionfailed", "data_inspection_failed"];
 
+/// What to do about an error, by the beginning of its code or type.
+const CODE_ADVICE: &[(&str, &str)] = &[
+    ("context_length_exceeded", "Shorten the conversation, or set context_size so that Dify does"),
+    ("string_above_max_length", "Shorten the conversation, or set context_size so that Dify does"),
+    ("model_not_found", "Check the model's name against the gateway's route and the provider"),
+    ("modelnotfound", "Check the model's name against the gateway's route and the provider"),
+    ("insufficient_quota", "Top up the account at the provider"),
+    ("arrearage", "Top up the account at the provider"),
+    ("invalid_api_key", "Check the provider's key in the gateway, and the consumer's key in the model's settings"),
+    ("invalidapikey", "Check the provider's key in the gateway, and the consumer's key in the model's settings"),
+    ("datainspectionfailed", "The provider's content check refused this conversation: change the question"),
+    ("data_inspection_failed", "The provider's content check refused this conversation: change the question"),
+];
+
 impl Rule {
-    fn applies(&self, text: &str) -> bool {
+    fn applies(&self, text: &str, origin: Option<Origin>) -> bool {
         match self.text {
-            Text::Empty => text.is_empty(),
+            // Words are the gateway's own wherever they come from; nothing at all may be anybody's.
+            Text::Empty => text.is_empty() && origin != Some(Origin::Provider),
             Text::Starts(words) => starts_with(text, words),
             Text::Has(words) => text.contains(words),
             Text::Any => true,
@@ -281,14 +300,14 @@ impl Rule {
     }
 }
 
-/// The row of an answer with `status` and the body `text`.
-pub(super) fn rule(status: u16, text: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| (rule.status.0..=rule.status.1).contains(&status) && rule.applies(text))
+/// The row of an answer with `status` and the body `text`, that `origin` made if that is certain.
+pub(super) fn rule(status: u16, text: &str, origin: Option<Origin>) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| (rule.status.0..=rule.status.1).contains(&status) && rule.applies(text, origin))
 }
 
 /// The row of a gateway's own words under any status: a gateway can be told to say them with 200.
 pub(super) fn rule_of_words(text: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| matches!(rule.text, Text::Starts(_) | Text::Has(_)) && rule.applies(text))
+    RULES.iter().find(|rule| matches!(rule.text, Text::Starts(_) | Text::Has(_)) && rule.applies(text, None))
 }
 
 /// The kind of an error from what its body says, where that is better than its status.
@@ -299,6 +318,11 @@ pub(super) fn kind_before_status(code: &str) -> Option<ErrorKind> {
 /// The kind of an error by its code or type.
 pub(super) fn kind_of_code(code: &str) -> Option<ErrorKind> {
     CODES.iter().find(|(known, _)| starts_with(code, known)).map(|(_, kind)| *kind)
+}
+
+/// What to do about an error with this code or type.
+pub(super) fn advice_of_code(code: &str) -> Option<&'static str> {
+    CODE_ADVICE.iter().find(|(known, _)| starts_with(code, known)).map(|(_, advice)| *advice)
 }
 
 /// The kind of an error by its words.

@@ -33,9 +33,10 @@ mod transport;
 
 pub use auth::Auth;
 pub use body::MAX_BODY;
-pub use call::{Accept, Call, Reply, Route, send};
+pub use call::{Accept, Call, Content, Reply, Route, send};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Origin};
 pub use options::TransportOptions;
 pub use reply_meta::ReplyMeta;
+pub use retry::LONGEST_PAUSE;
 pub use sse::{Event, Events};

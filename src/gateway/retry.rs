@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// The first pause; each next one doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longer waits are the caller's decision.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// An answer that asks for a longer wait is not sent again here: that is the caller's decision.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long to wait before try number `tries` + 1; `None` when the failure is final.
 pub(super) fn pause(failure: &Failure, tries: u32) -> Option<Duration> {

@@ -9,6 +9,7 @@
 use super::{Error, ErrorKind};
 use eventsource_stream::EventStream;
 use futures_util::{FutureExt, StreamExt, stream};
+use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
@@ -39,7 +40,8 @@ pub struct Event {
 /// Finds events in bytes that come in pieces of any size.
 ///
 /// Lines end in LF, CR or CRLF; a byte order mark at the start is dropped, invalid UTF-8 replaced. Events without data
-/// are dropped, as the standard has it.
+/// are dropped, as the standard has it. Beyond the standard, a line that is a JSON object is an event: servers that fail
+/// in the middle of a stream write their error without `data:`, and to overlook it would make a cut answer a whole one.
 #[derive(Debug)]
 pub struct Framer {
     max_event: usize,
@@ -149,6 +151,10 @@ impl Framer {
             }
             // An unknown field; the parser would take the mark for the start of a stream.
             line if line.starts_with(BYTE_ORDER_MARK) => {}
+            line if line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_ok() => {
+                self.end_event();
+                self.complete.push_back(Event { data: text(line), ..Event::default() });
+            }
             line => {
                 self.check(line.len())?;
                 if let Some(data) = only_data(line).filter(|_| event_ends && self.lines.is_empty()) {

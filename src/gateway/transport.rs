@@ -50,7 +50,10 @@ pub(super) fn failure(error: &reqwest::Error, endpoint: &Endpoint, options: &Tra
         let error = Error::new(ErrorKind::Decode, format!("{endpoint} does not answer in HTTP: {reason}"));
         return error.advise("Check scheme and port of the endpoint URL").into();
     }
-    Error::new(ErrorKind::Interrupted, format!("{endpoint} closed the connection without an answer: {reason}")).into()
+    let message = format!("{endpoint} closed the connection without an answer: {reason}");
+    Error::new(ErrorKind::Interrupted, message)
+        .advise("Try again; if it happens again, look at the gateway's log")
+        .into()
 }
 
 /// Why a body could not be read to its end.

@@ -24,7 +24,6 @@ use crate::runtime::entities::{
     TextEmbeddingRequest, TextTokensRequest,
 };
 use crate::runtime::{Context, InvokeError, LlmOutput, Provider};
-use credentials::{ImageCredentials, LlmCredentials};
 
 /// The provider. It holds nothing: every call brings its credentials, and what calls share (connections, what was
 /// learned of a route, limits) belongs to the gateway's side.
@@ -62,11 +61,11 @@ impl Provider for Higress {
     }
 
     async fn start_polling(&self, cx: &Context, request: LlmRequest) -> Result<PollingAnswer, InvokeError> {
-        Ok(image::start_polling(cx, &image_model(cx, &request.model, &request.credentials)?, request).await)
+        Ok(image::start_polling(cx, request).await)
     }
 
     async fn check_polling(&self, cx: &Context, request: CheckPollingRequest) -> Result<PollingAnswer, InvokeError> {
-        Ok(image::check_polling(cx, &image_model(cx, &request.model, &request.credentials)?, request).await)
+        Ok(image::check_polling(cx, request).await)
     }
 
     async fn invoke_text_embedding(
@@ -103,15 +102,5 @@ impl Provider for Higress {
         request: MultimodalRerankRequest,
     ) -> Result<RerankResult, InvokeError> {
         rerank::invoke_multimodal(cx, request).await
-    }
-}
-
-/// Only image models answer by polling.
-fn image_model(cx: &Context, model: &str, values: &Credentials) -> Result<ImageCredentials, InvokeError> {
-    match LlmCredentials::read(cx, model, values)? {
-        LlmCredentials::Image(credentials) => Ok(*credentials),
-        LlmCredentials::Text(_) => {
-            Err(errors::refused("llm_usage_scenario", "is text_generation: only image models answer by polling"))
-        }
     }
 }

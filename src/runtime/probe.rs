@@ -2,7 +2,8 @@
 //!
 //! Dify's protocol has no cancel message: when a person presses Stop, the daemon forgets the session and says nothing.
 //! But it answers a question on a session it knows (it refuses every backwards invocation of a model plugin), and
-//! stays silent on one it has forgotten. So long calls are asked about every few seconds.
+//! stays silent on one it has forgotten. So long calls are asked about every few seconds. Until a host has answered for
+//! the first time, one call is asked about early.
 //!
 //! Silence alone proves nothing: other hosts never answer, and a busy one answers late. A call counts as abandoned
 //! only when all of this holds:
@@ -21,6 +22,9 @@ use tokio::time::Instant;
 
 /// Between two questions about a call, and before the first.
 const PERIOD: Duration = Duration::from_secs(3);
+/// Before the first question to a host that has never answered. Its answer must not come too late: once the client of
+/// the only call has left, nothing can be learnt about the host any more. Most calls are shorter.
+const CURIOUS: Duration = Duration::from_millis(200);
 /// How many read questions must stay without an answer.
 const NEEDED: usize = 3;
 /// How long they must stay so. With [`PERIOD`] this finds an abandoned call within 14 s.
@@ -51,6 +55,7 @@ pub(crate) struct Probes {
 
 #[derive(Debug)]
 struct Watch {
+    began: Instant,
     ask_at: Instant,
     unanswered: VecDeque<Question>,
 }
@@ -78,7 +83,7 @@ impl Question {
 impl Probes {
     /// A call begins.
     pub(crate) fn begin(&mut self, session_id: &str, now: Instant) {
-        let watch = Watch { ask_at: now + PERIOD, unanswered: VecDeque::new() };
+        let watch = Watch { began: now, ask_at: now + PERIOD, unanswered: VecDeque::new() };
         self.calls.insert(session_id.to_owned(), watch);
     }
 
@@ -93,8 +98,10 @@ impl Probes {
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(String, u64)> {
         let mut due = Vec::new();
         for (session_id, watch) in &mut self.calls {
+            let curious = !self.host_answers && self.asked.is_empty();
+            let ask_at = if curious { watch.ask_at.min(watch.began + CURIOUS) } else { watch.ask_at };
             let stuck = watch.unanswered.back().is_some_and(|question| question.written.is_none());
-            if now < watch.ask_at || stuck || watch.unanswered.len() >= MAX_UNANSWERED {
+            if now < ask_at || stuck || watch.unanswered.len() >= MAX_UNANSWERED {
                 continue;
             }
             watch.ask_at = now + PERIOD;

@@ -82,6 +82,12 @@ fn permissions_are_none_for_the_plugin_asks_dify_for_nothing() {
 }
 
 #[test]
+fn installing_the_plugin_installs_nothing_else() {
+    let requirements = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.txt")).unwrap();
+    assert!(requirements.lines().all(|line| line.is_empty() || line.starts_with('#')), "{requirements}");
+}
+
+#[test]
 fn every_file_that_the_data_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (manifest, provider) = (manifest(), provider());

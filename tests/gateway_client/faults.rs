@@ -65,6 +65,7 @@ async fn silence_in_mid_stream_ends_at_the_idle_timeout() {
     let error = end.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
     assert!(error.message.contains("idle_timeout"), "{error}");
+    assert!(error.to_string().contains("raise idle_timeout in advanced_options"), "{error}");
 }
 
 #[tokio::test]
@@ -82,7 +83,9 @@ async fn a_stream_that_breaks_off_is_an_error_after_its_events() {
         let (data, end) = events(&server.route()).await;
         // A reset may overtake what was sent before it.
         assert!(data.is_empty() || data == ["a"], "{data:?}");
-        assert_eq!(end.unwrap_err().kind, ErrorKind::Interrupted);
+        let error = end.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted);
+        assert!(error.to_string().contains("Try again"), "{error}");
     }
 }
 

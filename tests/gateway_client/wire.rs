@@ -203,11 +203,11 @@ async fn what_calls_taught_is_remembered_by_endpoint_and_model() {
 #[tokio::test]
 async fn an_endpoint_takes_so_many_calls_and_the_next_waits() {
     let endpoint = Endpoint::parse("http://limited.example").unwrap();
-    let first = limiter::acquire(&endpoint, 2).await.unwrap();
-    let _second = limiter::acquire(&endpoint, 2).await.unwrap();
+    let first = limiter::acquire(&endpoint, 2).await;
+    let _second = limiter::acquire(&endpoint, 2).await;
     let third = limiter::acquire(&endpoint, 2);
     tokio::pin!(third);
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut third).await.is_err());
     drop(first);
-    assert!(third.await.is_some());
+    third.await;
 }

@@ -1,7 +1,8 @@
 use crate::scripted::Gateway;
 use crate::tasks::{ID, RUNNING, SUCCEEDED, URLS, tasks};
-use crate::{context, fields, fox, typed};
-use higress_dify_plugin::provider::image;
+use crate::{context, fields, fox};
+use higress_dify_plugin::provider::Higress;
+use higress_dify_plugin::runtime::Provider;
 use higress_dify_plugin::runtime::entities::{CheckPollingRequest, ContentPart, Credentials, PollingAnswer};
 use serde_json::{Map, Value, json};
 
@@ -15,16 +16,12 @@ fn form(gateway: &Gateway) -> Credentials {
 }
 
 async fn start(credentials: &Credentials, parameters: Value) -> PollingAnswer {
-    let cx = context();
-    let typed = typed(&cx, credentials).unwrap();
-    image::start_polling(&cx, &typed, fox(credentials.clone(), parameters)).await
+    Higress.start_polling(&context(), fox(credentials.clone(), parameters)).await.expect("failures are answers")
 }
 
 async fn check(credentials: &Credentials, plugin_state: Map<String, Value>) -> PollingAnswer {
-    let cx = context();
-    let typed = typed(&cx, credentials).unwrap();
     let request = CheckPollingRequest { model: "my-image".to_owned(), credentials: credentials.clone(), plugin_state };
-    image::check_polling(&cx, &typed, request).await
+    Higress.check_polling(&context(), request).await.expect("failures are answers")
 }
 
 fn running(answer: PollingAnswer) -> Map<String, Value> {
@@ -112,5 +109,25 @@ async fn only_tasks_can_be_polled_and_only_in_a_state_of_ours() {
     assert!(failed(check(&form(&gateway), foreign).await).contains("plugin_state"));
     let forged = json!({"task_id": "../../keys", "output_format": "image"}).as_object().unwrap().clone();
     assert!(failed(check(&form(&gateway), forged).await).contains("not the id of a task"));
+    assert!(gateway.asked().is_empty());
+}
+
+/// The plugin daemon answers an error of these actions with HTTP 500, and Dify does not read its text.
+#[tokio::test]
+async fn credentials_that_cannot_be_read_are_a_failure_that_says_why() {
+    let gateway = Gateway::always(500, "").await;
+    for (change, said) in [
+        (json!({"llm_usage_scenario": "text_generation"}), "only image models"),
+        (json!({"endpoint_url": ""}), "endpoint_url is empty"),
+        (json!({"api_key": ""}), "api_key is empty"),
+        (json!({"advanced_options": "{"}), "advanced_options"),
+    ] {
+        let mut form = form(&gateway);
+        form.0.extend(change.as_object().unwrap().clone());
+        let message = failed(start(&form, json!({})).await);
+        assert!(message.starts_with("[higress] ") && message.contains(said), "{message}");
+        let state = json!({"task_id": ID, "output_format": "image"}).as_object().unwrap().clone();
+        assert_eq!(failed(check(&form, state).await), message);
+    }
     assert!(gateway.asked().is_empty());
 }

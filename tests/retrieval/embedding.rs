@@ -4,12 +4,13 @@ use higress_dify_plugin::provider::embedding;
 use higress_dify_plugin::runtime::entities::{
     Credentials, EmbeddingResult, InputType, ModelRef, ModelType, TextEmbeddingRequest, TextTokensRequest,
 };
+use higress_dify_plugin::runtime::protocol::outbound;
 use higress_dify_plugin::runtime::{Context, ErrorKind, InvokeError};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::sync::Barrier;
+use std::time::{Duration, Instant};
+use tokio::sync::{Barrier, Semaphore};
 
 /// Long enough for any of these tests, short enough to notice one that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,6 +220,56 @@ async fn a_batch_over_the_rate_limit_goes_again_when_the_gateway_says() {
     assert_eq!((gateway.asked().len(), cx.recorded().retries), (4, 3));
 }
 
+/// A gateway that answers 429 with this header, for ever.
+async fn over_the_limit(header: &'static str, value: &'static str) -> Gateway {
+    Gateway::start(move |_| {
+        let mut response = answer(429, "Too many requests");
+        if !header.is_empty() {
+            response.headers_mut().insert(header, value.parse().unwrap());
+        }
+        std::future::ready(response)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_the_limit_to_start_anew_where_that_is_what_the_gateway_tells() {
+    for header in ["x-ratelimit-reset", "x-tokenratelimit-reset"] {
+        // Two seconds, where it would be one without the header.
+        let count = Arc::new(AtomicUsize::new(0));
+        let gateway = Gateway::start(move |asked: Asked| {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if !first {
+                    return backwards(&asked);
+                }
+                let mut response = answer(429, "Too many requests");
+                response.headers_mut().insert(header, "2".parse().unwrap());
+                response
+            }
+        })
+        .await;
+        let started = Instant::now();
+        let result = embed(gateway.credentials(json!({})), numbered(2)).await.unwrap();
+        assert_eq!(vectors(&result), expected(&numbered(2)), "{header}");
+        assert!(started.elapsed() >= Duration::from_secs(2), "{header}: {:?}", started.elapsed());
+        // An hour is beyond the call's time.
+        let gateway = over_the_limit(header, "3600").await;
+        assert_eq!(embed(gateway.credentials(json!({})), numbered(1)).await.unwrap_err().kind, ErrorKind::RateLimit);
+        assert_eq!(gateway.asked().len(), 1, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn retries_that_are_set_are_all_there_are() {
+    for (header, value) in [("", ""), ("retry-after", "0")] {
+        let gateway = over_the_limit(header, value).await;
+        let credentials = gateway.credentials(json!({"advanced_options": r#"{"retries":2}"#}));
+        assert_eq!(embed(credentials, numbered(1)).await.unwrap_err().kind, ErrorKind::RateLimit);
+        assert_eq!(gateway.asked().len(), 3, "{header}");
+    }
+}
+
 #[tokio::test]
 async fn a_rate_limit_that_stays_is_an_error_after_three_more_attempts() {
     let gateway = Gateway::start(async |_| limited("0")).await;
@@ -256,6 +307,87 @@ async fn one_failing_batch_fails_the_call_with_its_error_and_ends_the_others() {
     let error = embed(gateway.credentials(json!({})), numbered(30)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Authorization);
     assert!(error.message.contains("Incorrect API key"), "{}", error.message);
+}
+
+/// Tells when a request's connection is gone: a server drops what it was doing for it.
+struct Gone(Arc<Semaphore>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_batch_closes_the_connections_of_the_others() {
+    let (waiting, gone) = (Arc::new(Barrier::new(4)), Arc::new(Semaphore::new(0)));
+    let closed = Arc::clone(&gone);
+    let gateway = Gateway::start(move |asked: Asked| {
+        let (waiting, gone) = (Arc::clone(&waiting), Gone(Arc::clone(&gone)));
+        async move {
+            let _held = gone;
+            waiting.wait().await;
+            if inputs(&asked).contains(&"text 0".to_owned()) {
+                return answer(400, r#"{"error":{"message":"no"}}"#);
+            }
+            std::future::pending().await
+        }
+    })
+    .await;
+    // Ten batches, four at a time: six are never sent.
+    let error = embed(gateway.credentials(json!({})), numbered(100)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadRequest);
+    let all = tokio::time::timeout(PATIENCE, closed.acquire_many(4)).await;
+    assert!(all.is_ok(), "{} of 4 are closed", closed.available_permits());
+    assert_eq!(gateway.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_answered_last_of_all_stands_in_its_place() {
+    let answered = Arc::new(Semaphore::new(0));
+    let gateway = Gateway::start(move |asked: Asked| {
+        let answered = Arc::clone(&answered);
+        async move {
+            if inputs(&asked).contains(&"text 0".to_owned()) {
+                answered.acquire_many(7).await.unwrap().forget();
+            } else {
+                answered.add_permits(1);
+            }
+            backwards(&asked)
+        }
+    })
+    .await;
+    let texts = numbered(80);
+    let result = embed(gateway.credentials(json!({})), texts.clone()).await.unwrap();
+    assert_eq!(vectors(&result), expected(&texts));
+}
+
+/// Numbers whose digits a parser and a printer would change.
+const ODD: &str = "[1e-7,-0.0,0.1,1.0,-0,1E+2,0.30000000000000004,0.10000000149011612,-1.7976931348623157e308,5e-324,\
+                   0.12345678901234567890123456789]";
+
+#[tokio::test]
+async fn every_digit_reaches_the_host_s_line() {
+    let gateway = Gateway::start(async |asked: Asked| {
+        let entry = |index: usize| format!(r#"{{"index":{index},"embedding":{ODD}}}"#);
+        reply(&(0..inputs(&asked).len()).map(entry).collect::<Vec<_>>(), 1)
+    })
+    .await;
+    let result = embed(gateway.credentials(json!({})), numbered(2)).await.unwrap();
+    let line = String::from_utf8(outbound::stream("S", &result).unwrap()).unwrap();
+    assert!(line.contains(&format!("[{ODD},{ODD}]")), "{line}");
+}
+
+#[tokio::test]
+async fn what_is_no_number_is_never_passed_on() {
+    for vector in ["[0.5,NaN]", "[Infinity]", "[0.5,\"0.5\"]", "[\"\"]", "null", "\"\"", "[]", "[[0.5]]", "{}"] {
+        let gateway =
+            Gateway::start(move |_| std::future::ready(reply(&[format!(r#"{{"index":0,"embedding":{vector}}}"#)], 1)))
+                .await;
+        let error = embed(gateway.credentials(json!({})), numbered(1)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ServerUnavailable, "{vector}: {}", error.message);
+        assert!(error.message.starts_with("[higress] "), "{vector}: {}", error.message);
+    }
 }
 
 #[tokio::test]

@@ -139,6 +139,27 @@ async fn a_client_that_leaves_a_call_that_is_alone_ends_it_within_fifteen_second
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_the_first_call_of_a_process_after_a_second_ends_it_within_fifteen_seconds() {
+    let mut daemon = Daemon::new(scene(PROBING), Some(Duration::from_millis(10)));
+    daemon.ask("S", "tick 20 20000").await;
+    daemon.for_seconds(1).await;
+    daemon.gone.insert("S".to_owned());
+    let left = Instant::now();
+    daemon.until(left + Duration::from_secs(60), |daemon| daemon.running() == 0).await;
+    assert!(left.elapsed() <= Duration::from_secs(15), "{:?}", left.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_calls_to_a_host_that_has_answered_nothing_yet_is_asked_about_once() {
+    let mut daemon = Daemon::new(scene(PROBING), Some(Duration::from_millis(10)));
+    for call in 0..50 {
+        daemon.ask(&call.to_string(), "sleep 2").await;
+    }
+    daemon.for_seconds(3).await;
+    assert_eq!(daemon.questions, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_a_socket_a_call_that_is_alone_stays_until_its_ceiling() {
     let (mut connection, host) = memory::connect(None);
     connection.unread = None;

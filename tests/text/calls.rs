@@ -1,91 +1,14 @@
 //! Whole calls: Dify's request in, the request that leaves, the chunks that come.
 
-use crate::server::{Sent, Server, broken_stream, reply, stream};
+use crate::harness::{HELLO, Outcome, WHOLE, asks, invoke, says};
+use crate::server::{Sent, Server, reply, stream};
 use higress_dify_plugin::provider::llm;
 use higress_dify_plugin::runtime::entities::{
-    Content, ContentPart, Credentials, ImageDetail, LlmRequest, Media, MediaKind, ModelRef, ModelType, PromptMessage,
-    Role, ToolDefinition,
+    Content, ContentPart, ImageDetail, Media, MediaKind, Role, ToolDefinition,
 };
 use higress_dify_plugin::runtime::transport::memory::llm_output;
-use higress_dify_plugin::runtime::{Context, ErrorKind, InvokeError};
-use serde_json::{Map, Value, json};
-
-fn credentials(url: &str, more: Value) -> Credentials {
-    let mut values = object(json!({"endpoint_url": url, "gateway_model_name": "qwen3-max"}));
-    values.extend(object(more));
-    Credentials(values)
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(map) = value else { panic!("an object") };
-    map
-}
-
-fn says(role: Role, text: &str) -> PromptMessage {
-    let content = Content::Text(text.to_owned());
-    PromptMessage { role, content, name: None, tool_calls: Vec::new(), tool_call_id: None, opaque_body: None }
-}
-
-fn asks(server: &Server, more: Value, parameters: Value) -> LlmRequest {
-    LlmRequest {
-        model: "my-qwen".to_owned(),
-        credentials: credentials(&server.url, more),
-        prompt_messages: vec![says(Role::User, "Weather in Paris?")],
-        model_parameters: object(parameters),
-        tools: Vec::new(),
-        tool_choice: None,
-        stop: Vec::new(),
-        json_schema: None,
-        stream: true,
-    }
-}
-
-/// The outcome of a call and the chunks' deltas.
-struct Outcome {
-    result: Result<(), InvokeError>,
-    deltas: Vec<Value>,
-    cx: Context,
-}
-
-impl Outcome {
-    fn text(&self) -> String {
-        self.deltas.iter().filter_map(|delta| delta["message"]["content"].as_str()).collect()
-    }
-
-    fn last(&self) -> &Value {
-        self.deltas.last().unwrap()
-    }
-}
-
-async fn invoke(request: LlmRequest) -> Outcome {
-    let mut cx = Context::new("S1", "invoke_llm");
-    cx.user_id = Some("u-42".to_owned());
-    let (out, mut host) = llm_output(&cx, &request.model, request.stream).unwrap();
-    let result = llm::invoke(&cx, request, out).await;
-    host.close_input();
-    let mut deltas = Vec::new();
-    if result.is_ok() {
-        loop {
-            let mut event = host.event().await.unwrap();
-            let delta = event["data"]["data"]["delta"].take();
-            let last = !delta["usage"].is_null();
-            deltas.push(delta);
-            if last {
-                break;
-            }
-        }
-    }
-    Outcome { result, deltas, cx }
-}
-
-const HELLO: &str = concat!(
-    "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],",
-    "\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1,\"total_tokens\":10}}\n\n",
-    "data: [DONE]\n\n"
-);
-
-const WHOLE: &str = r#"{"id":"c1","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello","reasoning_content":"Hm."},"finish_reason":"length"}],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}"#;
+use higress_dify_plugin::runtime::{Context, ErrorKind};
+use serde_json::{Value, json};
 
 async fn hello(more: Value, parameters: Value) -> (Outcome, Sent) {
     let server = Server::start(vec![stream(HELLO)]).await;
@@ -224,18 +147,6 @@ async fn a_reply_that_is_no_answer_is_an_error_that_shows_it() {
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.message.starts_with("[higress] ") && error.message.contains(shown), "{error}");
     }
-}
-
-#[tokio::test]
-async fn a_transfer_broken_off_before_its_reason_is_an_error_and_behind_it_an_answer() {
-    let (before, _) = HELLO.split_once("data: {\"choices\":[{\"delta\":{},").unwrap();
-    let server = Server::start(vec![broken_stream(before)]).await;
-    let error = invoke(asks(&server, json!({}), json!({}))).await.result.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Connection, "{error}");
-    let (behind, _) = HELLO.split_once("data: [DONE]").unwrap();
-    let server = Server::start(vec![broken_stream(behind)]).await;
-    let outcome = invoke(asks(&server, json!({}), json!({}))).await;
-    assert_eq!((outcome.result.clone(), outcome.text()), (Ok(()), "Hello".to_owned()));
 }
 
 #[tokio::test]
@@ -400,38 +311,71 @@ async fn a_file_that_cannot_be_sent_is_refused_before_anything_is_sent() {
     assert!(server.sent().is_empty());
 }
 
-async fn save(server: &Server, more: Value) -> Result<Credentials, InvokeError> {
-    let model = ModelRef {
-        model_type: ModelType::Llm,
-        model: "my-qwen".to_owned(),
-        credentials: credentials(&server.url, more),
-    };
-    llm::validate(&Context::new("S1", "validate_model_credentials"), &model).await
-}
-
 #[tokio::test]
-async fn saving_sends_the_cheapest_request_and_returns_the_credentials_unchanged() {
-    let first = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
-    let server = Server::start(vec![broken_stream(first)]).await;
-    assert_eq!(save(&server, json!({"x": 1})).await.unwrap(), credentials(&server.url, json!({"x": 1})));
-    let expected = json!({
-        "model": "qwen3-max", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 16,
-        "messages": [{"role": "user", "content": "ping"}],
-    });
-    assert_eq!(server.sent()[0].body, expected);
-}
-
-#[tokio::test]
-async fn saving_fails_under_the_name_that_dify_shows() {
-    for answer in [
-        reply("401 Unauthorized", "text/plain", "no"),
-        reply("200 OK", "application/json", r#"{"error":{"message":"bad"}}"#),
-        stream("data: {\"error\":{\"message\":\"bad\"}}\n\n"),
-        stream(""),
-        reply("200 OK", "text/html", "<html></html>"),
-    ] {
+async fn every_chunk_carries_difys_name_of_the_model() {
+    for (streaming, answer) in [(true, stream(HELLO)), (false, reply("200 OK", "application/json", WHOLE))] {
         let server = Server::start(vec![answer]).await;
-        let error = save(&server, json!({})).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::CredentialsValidateFailed, "{error}");
+        let mut request = asks(&server, json!({}), json!({}));
+        request.stream = streaming;
+        let outcome = invoke(request).await;
+        assert!(!outcome.models.is_empty() && outcome.models.iter().all(|model| model == "my-qwen"));
     }
+}
+
+#[tokio::test]
+async fn a_whole_answer_may_lack_content_and_parts_of_its_usage() {
+    let call = json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    for message in [json!({"content": null, "tool_calls": [call]}), json!({"role": "assistant", "tool_calls": [call]})]
+    {
+        let body =
+            json!({"choices": [{"message": message, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 9}});
+        let server = Server::start(vec![reply("200 OK", "application/json", &body.to_string())]).await;
+        let mut request = asks(&server, json!({"function_calling_type": "tool_call"}), json!({}));
+        request.stream = false;
+        let outcome = invoke(request).await;
+        assert_eq!((outcome.result.clone(), outcome.text()), (Ok(()), String::new()));
+        assert!(outcome.deltas.iter().all(|delta| delta["message"]["content"] == ""));
+        assert_eq!(outcome.deltas[0]["message"]["tool_calls"][0]["id"], "c1");
+        assert_eq!(outcome.last()["usage"]["prompt_tokens"], 9);
+    }
+}
+
+#[tokio::test]
+async fn calls_in_the_older_shape_have_ids_of_their_own() {
+    let body = concat!(
+        "data: {\"choices\":[{\"delta\":{\"function_call\":{\"name\":\"f\",\"arguments\":\"\"}}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"function_call\":{\"arguments\":\"{\\\"a\\\":1}\"}},\"finish_reason\":\"function_call\"}]}\n\n",
+    );
+    let server = Server::start(vec![stream(body), stream(body)]).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let outcome = invoke(asks(&server, json!({"function_calling_type": "function_call"}), json!({}))).await;
+        let calls: Vec<_> =
+            outcome.deltas.iter().filter_map(|delta| delta["message"]["tool_calls"].as_array()).flatten().collect();
+        assert_eq!(calls.len(), 1);
+        assert_eq!(calls[0]["function"], json!({"name": "f", "arguments": "{\"a\":1}"}));
+        ids.push(calls[0]["id"].as_str().unwrap().to_owned());
+    }
+    assert!(ids[0] != ids[1] && ids.iter().all(|id| !id.is_empty()));
+}
+
+#[tokio::test]
+async fn one_and_one_point_zero_are_sent_as_the_same_number_and_fractions_are_rounded() {
+    let (_, sent) = hello(json!({}), json!({"max_tokens": 50.0, "temperature": 1, "top_p": 0.125, "seed": 7.0})).await;
+    assert_eq!((&sent.body["max_tokens"], &sent.body["seed"]), (&json!(50), &json!(7)));
+    assert_eq!(sent.body["temperature"].as_f64(), Some(1.0));
+    assert!((sent.body["top_p"].as_f64().unwrap() - 0.12).abs() < 0.011);
+}
+
+#[tokio::test]
+async fn tools_are_told_as_text_to_a_model_that_cannot_call_and_no_message_is_empty() {
+    let server = Server::start(vec![stream(HELLO)]).await;
+    let mut request = asks(&server, json!({}), json!({}));
+    let mut result = says(Role::Tool, "42");
+    result.tool_call_id = Some("c1".to_owned());
+    request.prompt_messages.push(result);
+    assert_eq!(invoke(request).await.result, Ok(()));
+    let sent = &server.sent()[0].body;
+    assert_eq!(sent["messages"][1], json!({"role": "user", "content": "Result of a tool:\n42"}));
+    assert_eq!(sent.get("tools"), None);
 }

@@ -1,7 +1,7 @@
 //! Every file under `streams/` is what an upstream sends; its snapshot is what becomes of it. The folder says what is
 //! wanted of the answer. Where the bytes are cut must make no difference.
 
-use higress_dify_plugin::gateway::chat::json::repair_surrogates;
+use higress_dify_plugin::gateway::chat::surrogates::repair;
 use higress_dify_plugin::gateway::sse::Framer;
 use higress_dify_plugin::gateway::{Error, Event, ReplyMeta};
 use higress_dify_plugin::provider::llm::stream::{Ending, Flow, Output, StreamState, Wishes};
@@ -65,7 +65,7 @@ fn outcome<'a>(folder: &str, pieces: impl Iterator<Item = &'a [u8]>) -> String {
 
 fn read(state: &mut StreamState, events: &[Event], told: &mut String) -> Result<(), Error> {
     for event in events {
-        let data = repair_surrogates(&event.data);
+        let data = repair(&event.data);
         let mut out = Vec::new();
         let flow = state.event(event, &data, &ReplyMeta::default(), &mut out);
         tell(told, &out);

@@ -35,6 +35,10 @@ impl Server {
                 log.lock().unwrap().push(request);
                 // The client may have gone before the end.
                 let _ = stream.write_all(&reply).await;
+                if reply == stalled_stream() {
+                    // Open until the client is gone.
+                    let _ = stream.read(&mut [0]).await;
+                }
                 let _ = stream.shutdown().await;
             }
         });
@@ -91,4 +95,32 @@ pub(crate) fn stream(body: &str) -> Vec<u8> {
 pub(crate) fn broken_stream(body: &str) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     format!("{head}{:x}\r\n{body}\r\n", body.len()).into_bytes()
+}
+
+/// A stream that begins, says nothing, and does not end.
+pub(crate) fn stalled_stream() -> Vec<u8> {
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n8\r\n: busy\n\n\r\n"
+        .to_vec()
+}
+
+/// A whole reply in gzip, in one stored block.
+pub(crate) fn packed(status: &str, content_type: &str, body: &str) -> Vec<u8> {
+    let length = u16::try_from(body.len()).unwrap();
+    let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    gzip.extend(length.to_le_bytes());
+    gzip.extend((!length).to_le_bytes());
+    gzip.extend(body.as_bytes());
+    gzip.extend(crc32(body.as_bytes()).to_le_bytes());
+    gzip.extend(u32::from(length).to_le_bytes());
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        gzip.len()
+    );
+    [head.into_bytes(), gzip].concat()
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), shift))
 }

@@ -2,6 +2,7 @@
 
 use super::super::body::{Body, MAX_BODY};
 use super::super::{Error, Events, ReplyMeta, hints};
+use super::content::{self, Content};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
@@ -44,7 +45,28 @@ impl Reply {
     /// # Errors
     /// [`super::super::ErrorKind::TooLarge`], `Timeout`, `Interrupted`, or `Decode` when it cannot be decompressed.
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
-        self.body.read_to_end(MAX_BODY).await.map(Bytes::from)
+        self.body.read_to_end(Vec::new(), MAX_BODY).await.map(Bytes::from)
+    }
+
+    /// The body by what it turns out to be: gateways and providers answer with JSON that they call a stream of events,
+    /// and the other way round.
+    ///
+    /// # Errors
+    /// As [`Reply::bytes`] for what is read until that is known, and for a whole body.
+    pub async fn content(mut self) -> Result<Content, Error> {
+        let says_events = self.is_event_stream();
+        let mut start = Vec::new();
+        loop {
+            match content::is_events(&start, says_events) {
+                Some(true) => return Ok(Content::Events(Box::new(Events::behind(start, self.body)))),
+                Some(false) => return self.body.read_to_end(start, MAX_BODY).await.map(Content::whole),
+                None => {}
+            }
+            match self.body.chunk().await? {
+                Some(piece) => start.extend_from_slice(&piece),
+                None => return Ok(Content::whole(start)),
+            }
+        }
     }
 
     /// The body as events.

@@ -173,7 +173,7 @@ struct Filled(bool);
 
 impl<'a> ChatChunk<'a> {
     /// Reads one event's data or one whole body. JSON that is not an object is none.
-    /// Lone surrogates must be repaired before: see [`super::json::repair_surrogates`].
+    /// Halves of characters must be repaired before: see [`super::surrogates::repair`].
     pub fn decode(json: &'a str) -> Result<Option<Self>, serde_json::Error> {
         serde_json::from_str::<Maybe<Self>>(json).map(|chunk| chunk.0)
     }

@@ -1,4 +1,4 @@
-//! Types that read JSON leniently, and the repair of text that no Rust string can hold.
+//! Types that read JSON leniently.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -200,61 +200,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
-/// Replaces escapes of lone surrogates (`\ud83d` without its other half) by U+FFFD. Python servers write them when they
-/// cut a stream inside a character, and a Rust string cannot hold them. Text without any is returned as it is.
-pub fn repair_surrogates(json: &str) -> Cow<'_, str> {
-    let bytes = json.as_bytes();
-    let mut repaired: Option<String> = None;
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(offset) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
-        let escape = at + offset;
-        at = escape + 2;
-        let Some(first) = surrogate(bytes, escape) else { continue };
-        let pair = first < 0xDC00 && surrogate(bytes, escape + 6).is_some_and(|second| second >= 0xDC00);
-        if pair {
-            at = escape + 12;
-            continue;
-        }
-        let text = repaired.get_or_insert_with(|| String::with_capacity(json.len()));
-        text.push_str(json.get(copied..escape).unwrap_or_default());
-        text.push_str("\\ufffd");
-        at = escape + 6;
-        copied = at;
-    }
-    match repaired {
-        None => Cow::Borrowed(json),
-        Some(mut text) => {
-            text.push_str(json.get(copied..).unwrap_or_default());
-            Cow::Owned(text)
-        }
-    }
-}
-
-/// The surrogate that the six bytes at `at` escape, if they do.
-fn surrogate(bytes: &[u8], at: usize) -> Option<u16> {
-    let hex = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    let unit = u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
-    (0xD800..0xE000).contains(&unit).then_some(unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_lone_surrogate_becomes_the_replacement_character() {
-        assert_eq!(repair_surrogates(r#""a\ud83d b""#), r#""a\ufffd b""#);
-        assert_eq!(repair_surrogates(r#""\udc00""#), r#""\ufffd""#);
-        assert_eq!(repair_surrogates(r#""\uD83D\uD83D\uDE00""#), r#""\ufffd\uD83D\uDE00""#);
-    }
-
-    #[test]
-    fn whole_pairs_and_escaped_backslashes_stay() {
-        for json in [r#""\ud83d\ude00""#, r#""C:\\ud83d""#, r#""\u4f60\n""#, r#""plain""#, r#""\\\\""#, "\\", "\\u12"] {
-            assert!(matches!(repair_surrogates(json), Cow::Borrowed(same) if same == json), "{json}");
-        }
-    }
 
     #[test]
     fn anything_can_stand_where_a_text_a_number_or_a_list_was_promised() {

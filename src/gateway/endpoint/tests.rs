@@ -29,6 +29,8 @@ fn every_spelling_of_an_address_reaches_the_same_path() {
         ("http://g/pre/api/v1/services/rerank/text-rerank/text-rerank", "http://g/pre/v1/chat/completions"),
         ("http://g/pre/api/v1/services/aigc/multimodal-generation/generation", "http://g/pre/v1/chat/completions"),
         ("http://g/pre/api/v1/tasks/0123", "http://g/pre/v1/chat/completions"),
+        ("http://g/pre/api/v1/tasks/api/v1/services/x", "http://g/pre/v1/chat/completions"),
+        ("http://g/api/v1/servicesx/api/v1/services/y", "http://g/api/v1/servicesx/v1/chat/completions"),
         ("http://g/compatible-mode/v1", "http://g/compatible-mode/v1/chat/completions"),
         ("http://g/pre?x=1", "http://g/pre/v1/chat/completions?x=1"),
         ("http://g/pre/v1/chat/completions?b=2&a=1", "http://g/pre/v1/chat/completions?b=2&a=1"),

@@ -38,6 +38,22 @@ fn refused(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
 const UPSTREAM: (&str, &str) = ("x-envoy-upstream-service-time", "12");
 
 #[test]
+fn an_empty_refusal_of_the_provider_is_not_told_as_the_gateways() {
+    for (status, told) in [
+        (401, "401 credential refused by the provider: Unauthorized."),
+        (403, "403 credential refused by the provider: Forbidden."),
+        (404, "404 request refused by the provider: Not Found."),
+        (503, "503 server error of the provider: Service Unavailable."),
+        (504, "504 server error of the provider: Gateway Timeout."),
+    ] {
+        let error = refused(status, &[UPSTREAM], "").to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
+    let error = refused(404, &[], "").to_string();
+    assert!(error.starts_with("404 request refused by the gateway: No route of the gateway"), "{error}");
+}
+
+#[test]
 fn gateway_answers_have_the_kind_and_origin_of_the_table() {
     for (status, body, kind) in [
         (401, "Invalid Key", Authorization),
@@ -118,13 +134,15 @@ fn bodies_of_every_provider_are_read() {
     let error = refused(400, &[UPSTREAM, ("x-request-id", "r-1")], &openai.to_string());
     assert_eq!(
         error.to_string(),
-        "400 request refused by the provider: Too long (code=context_length_exceeded, request_id=r-1)."
+        "400 request refused by the provider: Too long (code=context_length_exceeded, request_id=r-1). \
+         Shorten the conversation, or set context_size so that Dify does."
     );
     let dashscope = json!({"code": "InvalidParameter", "message": "Bad size", "request_id": "d-1"});
     let error = refused(400, &[UPSTREAM], &dashscope.to_string());
     assert_eq!(
         error.to_string(),
-        "400 request refused by the provider: Bad size (code=InvalidParameter, request_id=d-1)."
+        "400 request refused by the provider: Bad size (code=InvalidParameter, request_id=d-1). Compare \
+         the parameters of the app and the model's settings with what the provider accepts."
     );
     for (body, message, code) in [
         (
@@ -308,4 +326,27 @@ fn an_answer_that_cannot_be_read_is_told_with_its_beginning() {
     assert_eq!(error.request_id.as_deref(), Some("r"));
     assert!(meta.undecodable("no JSON", b"").message.contains("empty"));
     assert_eq!(meta.undecodable("no JSON", b"Too many requests").kind, RateLimited);
+}
+
+#[test]
+fn every_row_of_the_table_says_what_to_do() {
+    for rule in error_table::RULES {
+        assert!(rule.advice.is_some() || rule.status == (0, u16::MAX), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_code_that_is_known_has_advice_of_its_own_also_inside_an_answer() {
+    for (code, advice) in [
+        ("context_length_exceeded", "Shorten"),
+        ("insufficient_quota", "Top up"),
+        ("DataInspectionFailed", "content check"),
+    ] {
+        let body = json!({"error": {"message": "no", "code": code}});
+        let inside = Error::in_answer(&body, None, &ReplyMeta::default()).unwrap();
+        let refused = refused(400, &[UPSTREAM], &body.to_string());
+        for error in [inside, refused] {
+            assert!(error.advice.as_deref().is_some_and(|told| told.contains(advice)), "{code}: {error}");
+        }
+    }
 }

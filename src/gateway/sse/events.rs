@@ -30,6 +30,13 @@ impl Events {
         Self { body, framer: Framer::default(), excerpt: Vec::new(), at_end: false, failure: None }
     }
 
+    /// The events of `start`, which was read before, and of the body behind it.
+    pub(in crate::gateway) fn behind(start: Vec<u8>, body: Body) -> Self {
+        let mut events = Self::new(body);
+        events.take(Ok(Some(Bytes::from(start))));
+        events
+    }
+
     /// The next event; `None` at a clean end. Safe to cancel: no event is lost.
     ///
     /// # Errors

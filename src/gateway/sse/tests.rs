@@ -75,6 +75,13 @@ fn events_without_data_and_unknown_fields_are_dropped() {
 }
 
 #[test]
+fn a_line_that_is_a_json_object_is_an_event_though_it_lacks_its_field() {
+    let stream = b"data: a\n\ndata: b\n{\"error\":{}}\ndata: c\n\n{ is text\n{\"d\":1}";
+    assert_eq!(data(stream), ["a", "b", "{\"error\":{}}", "c", "{\"d\":1}"]);
+    assert_eq!(events(stream.chunks(1)), events([&stream[..]]));
+}
+
+#[test]
 fn the_default_event_has_no_name() {
     assert_eq!(events([&b"event: message\ndata: a\n\n"[..]]), [event("a")]);
 }
@@ -150,7 +157,7 @@ fn an_event_of_many_short_lines_costs_linear_time() {
 
 /// Pieces of streams that matter.
 const PIECES: &[&str] = &[
-    "data: ", "data:", "data", "event: x", "id: 1", ":", ": c", "\n", "\r", "\r\n", "\n\n", "a", " ", "{}", "你",
+    "data: ", "data:", "data", "event: x", "id: 1", ":", ": c", "\n", "\r", "\r\n", "\n\n", "a", " ", "[]", "你",
     "\u{feff}", "foo: bar", "retry: 1", "\0", "[DONE]",
 ];
 

@@ -3,7 +3,8 @@
 use super::request::Requests;
 use super::{EmbeddingCredentials, Input, TAG, exchange};
 use crate::gateway::embeddings::{self, Reply};
-use crate::gateway::{Error, ErrorKind, learned, limiter};
+use crate::gateway::limiter::{self, Permit};
+use crate::gateway::{Error, ErrorKind, LONGEST_PAUSE, learned};
 use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{Context, InvokeError};
 use futures_util::StreamExt;
@@ -132,8 +133,8 @@ impl<'a> Batches<'a> {
             };
             let wait = error.retry_after.unwrap_or_else(|| BACK_OFF.saturating_mul(2_u32.saturating_pow(attempt)));
             let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
-            // Where retries are set, the client has already repeated what the answer said how to repeat.
-            let repeated = options.retries_set && error.retry_after.is_some();
+            // Where retries are set, the client has used them up already, except for a wait that it leaves to us.
+            let repeated = options.retries_set && error.retry_after.is_none_or(|wait| wait <= LONGEST_PAUSE);
             if !may_pass(&error) || repeated || attempt >= retries || !in_time {
                 break Err(error);
             }
@@ -156,10 +157,10 @@ impl<'a> Batches<'a> {
     }
 
     /// A place among the requests under way at the endpoint, which all calls share.
-    async fn permit(&self) -> Result<impl Drop + use<>, Error> {
+    async fn permit(&self) -> Result<Permit, Error> {
         let common = &self.credentials.common;
         let permit = limiter::acquire(&common.route.endpoint, common.options.concurrency);
-        tokio::time::timeout_at(self.deadline.into(), permit).await.ok().flatten().ok_or_else(|| {
+        tokio::time::timeout_at(self.deadline.into(), permit).await.map_err(|_| {
             let message = "the call's time was over before its turn came: other calls keep the endpoint busy";
             Error::new(ErrorKind::Timeout, message).advise("Raise concurrency or total_timeout in advanced_options")
         })

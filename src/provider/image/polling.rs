@@ -7,9 +7,9 @@ use super::prompt::ImagePrompt;
 use super::task;
 use super::usage;
 use crate::gateway::dashscope::Status;
-use crate::provider::credentials::{ImageCredentials, ImageProtocol};
+use crate::provider::credentials::{ImageCredentials, ImageProtocol, LlmCredentials};
 use crate::provider::errors::{TAG, refused};
-use crate::runtime::entities::{CheckPollingRequest, ContentPart, LlmRequest, PollingAnswer};
+use crate::runtime::entities::{CheckPollingRequest, ContentPart, Credentials, LlmRequest, PollingAnswer};
 use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{Context, InvokeError};
 use serde::{Deserialize, Serialize};
@@ -32,25 +32,29 @@ struct State {
     failures: f64,
 }
 
-/// Submits the task. Every failure is an answer of its own kind: Dify does not read errors of this action.
-pub async fn start_polling(cx: &Context, credentials: &ImageCredentials, request: LlmRequest) -> PollingAnswer {
-    start(cx, credentials, &request).await.unwrap_or_else(|error| PollingAnswer::Failed(error.message))
+/// Submits the task. Every failure is an answer of its own kind, that of reading the credentials too: the plugin daemon
+/// answers an error of this action with HTTP 500, whose text Dify does not read.
+pub async fn start_polling(cx: &Context, request: LlmRequest) -> PollingAnswer {
+    start(cx, &request).await.unwrap_or_else(|error| PollingAnswer::Failed(error.message))
 }
 
 /// Asks for the task. See [`start_polling`] for failures; one that may pass leaves the task running.
-pub async fn check_polling(
-    cx: &Context,
-    credentials: &ImageCredentials,
-    request: CheckPollingRequest,
-) -> PollingAnswer {
-    check(cx, credentials, request).await.unwrap_or_else(|error| PollingAnswer::Failed(error.message))
+pub async fn check_polling(cx: &Context, request: CheckPollingRequest) -> PollingAnswer {
+    check(cx, request).await.unwrap_or_else(|error| PollingAnswer::Failed(error.message))
 }
 
-async fn start(
-    cx: &Context,
-    credentials: &ImageCredentials,
-    request: &LlmRequest,
-) -> Result<PollingAnswer, InvokeError> {
+/// Only image models answer by polling.
+fn image_model(cx: &Context, model: &str, values: &Credentials) -> Result<ImageCredentials, InvokeError> {
+    match LlmCredentials::read(cx, model, values)? {
+        LlmCredentials::Image(credentials) => Ok(*credentials),
+        LlmCredentials::Text(_) => {
+            Err(refused("llm_usage_scenario", "is text_generation: only image models answer by polling"))
+        }
+    }
+}
+
+async fn start(cx: &Context, request: &LlmRequest) -> Result<PollingAnswer, InvokeError> {
+    let credentials = &image_model(cx, &request.model, &request.credentials)?;
     if credentials.protocol != ImageProtocol::DashScopeAsync {
         return Err(refused("image_model_protocol", "is not dashscope_async: only its tasks can be polled"));
     }
@@ -66,11 +70,8 @@ async fn start(
     .running()
 }
 
-async fn check(
-    cx: &Context,
-    credentials: &ImageCredentials,
-    request: CheckPollingRequest,
-) -> Result<PollingAnswer, InvokeError> {
+async fn check(cx: &Context, request: CheckPollingRequest) -> Result<PollingAnswer, InvokeError> {
+    let credentials = &image_model(cx, &request.model, &request.credentials)?;
     let state: State = serde_json::from_value(Value::Object(request.plugin_state))
         .map_err(|error| refused("plugin_state", format!("is not a state of this plugin: {error}")))?;
     let status = match task::ask(cx, credentials, &state.task_id).await {

@@ -1,6 +1,6 @@
 //! Text: Dify's conversations as chat or text completions, and what comes back as Dify's chunks.
 //!
-//! A call is prepared (`request` and the modules it names), sent and read (`exchange`); [`stream`] holds what an
+//! A call is prepared (`request` and the modules it names), sent (`exchange`) and read (`reading`); [`stream`] holds what an
 //! answer is, without any IO. Everything that varies between upstreams is one small module.
 
 mod exchange;
@@ -11,6 +11,7 @@ mod media;
 mod messages;
 mod parameters;
 mod prompt;
+mod reading;
 mod request;
 mod stop;
 pub mod stream;

@@ -175,6 +175,15 @@ impl<'a> TextRequest<'a> {
         })
     }
 
+    /// Raises the limit to `least`; `false` when that is no raise, so that nothing is tried twice.
+    pub(super) fn raise_max_tokens(&mut self, least: u64) -> bool {
+        let raised = self.max_tokens.is_some_and(|limit| limit < least);
+        if raised {
+            self.max_tokens = Some(least);
+        }
+        raised
+    }
+
     /// Whether the other name may be tried when the upstream asks for it.
     pub(super) fn token_param_is_open(&self) -> bool {
         self.token_param == TokenParam::Auto && matches!(self.body, Body::Chat(_))

@@ -1,24 +1,18 @@
 //! From what an upstream sends to what Dify gets: one state machine for streams and for whole answers.
 
+mod words;
+
+use self::words::Words;
 use super::guardrail::GuardAnswer;
-use super::leading_think::LeadingThink;
-use super::stop::StopFilter;
 use super::tool_calls::ToolCalls;
 use super::usage::{Transcript, latest};
+use crate::gateway::chat::surrogates::settle;
 use crate::gateway::chat::{self, ChatChunk, Choice, Content, Delta, Usage};
 use crate::gateway::{Error, ErrorKind, Event, ReplyMeta};
 use crate::provider::options::Guardrail;
-use crate::runtime::code_block::CodeBlockFilter;
 use crate::runtime::entities::ToolCall;
 use serde_json::Value;
 use std::borrow::Cow;
-
-/// What opens and closes thinking in an answer's text: Dify folds or separates text by these tags.
-const THINK_OPEN: &str = "<think>\n";
-const THINK_CLOSE: &str = "\n</think>\n\n";
-
-/// Most text that is kept to be read as a structured answer, in bytes.
-const MAX_STRUCTURED: usize = 4 * 1024 * 1024;
 
 /// How much of unreadable data an error shows, in bytes.
 const EXCERPT: usize = 1024;
@@ -75,58 +69,34 @@ pub struct Ending {
 
 /// One answer on its way.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about one answer")]
 pub struct StreamState {
-    show_thinking: bool,
     guardrail: Guardrail,
-    lead: LeadingThink,
-    stop: StopFilter,
-    code_block: Option<CodeBlockFilter>,
-    /// The answer's text, when it is to be read as an object. Dropped when it grows too long for one.
-    structured: Option<String>,
+    words: Words,
     tools: ToolCalls,
     guard: Option<GuardAnswer>,
     usage: Option<Usage>,
     finish_reason: Option<String>,
-    transcript: Transcript,
-    /// Whether a block of thinking was opened here and is not closed.
-    thinking: bool,
-    /// Whether anything of an answer came, shown or not.
-    began: bool,
-    /// Whether any of its text was shown.
-    shown: bool,
     /// Whether any of it came in pieces: a whole message behind them repeats them.
     in_pieces: bool,
-    /// Whether a stop sequence was met.
-    cut: bool,
 }
 
 impl StreamState {
     /// The state before anything came.
     pub fn new(wishes: &Wishes<'_>) -> Self {
         Self {
-            show_thinking: wishes.show_thinking,
             guardrail: wishes.guardrail,
-            lead: LeadingThink::new(!wishes.show_thinking),
-            stop: StopFilter::new(wishes.stop),
-            code_block: wishes.strip_code_block.then(CodeBlockFilter::new),
-            structured: wishes.structured.then(String::new),
+            words: Words::new(wishes),
             tools: ToolCalls::default(),
             guard: None,
             usage: None,
             finish_reason: None,
-            transcript: Transcript::default(),
-            thinking: false,
-            began: false,
-            shown: false,
             in_pieces: false,
-            cut: false,
         }
     }
 
     /// Whether there is an answer, be it an empty one.
     pub fn is_answer(&self) -> bool {
-        self.began || self.guard.is_some() || !self.tools.is_empty() || self.finish_reason.is_some()
+        self.words.have_begun() || self.guard.is_some() || !self.tools.is_empty() || self.finish_reason.is_some()
     }
 
     /// Whether a choice came, even an empty one: the upstream is writing.
@@ -140,7 +110,7 @@ impl StreamState {
     }
 
     /// Takes one event, or one whole body as the data of an event. `data` is the event's, repaired for JSON
-    /// ([`chat::json::repair_surrogates`]). What it adds to the answer goes to `out`, also when an error follows.
+    /// ([`chat::surrogates::repair`]). What it adds to the answer goes to `out`, also when an error follows.
     ///
     /// # Errors
     ///
@@ -176,7 +146,7 @@ impl StreamState {
         if suspicious {
             look_for_error(event, data, named_error, meta)?;
         }
-        Ok(if self.cut { Flow::Cut } else { Flow::Continue })
+        Ok(if self.words.are_cut() { Flow::Cut } else { Flow::Continue })
     }
 
     /// In the middle of an answer the words of a gateway are not looked for.
@@ -212,8 +182,10 @@ impl StreamState {
             (None, Some(message)) => self.delta(message, guarded, out)?,
             (None, None) => self.text(choice.text.0, guarded, out),
         }
-        // An empty reason, or none behind a real one, says nothing. A stop sequence that was met stays the reason.
-        if !finish_reason.is_empty() && !self.cut {
+        if self.words.are_cut() {
+            self.finish_reason = Some("stop".to_owned());
+        } else if !finish_reason.is_empty() {
+            // An empty reason, or none behind a real one, says nothing.
             self.finish_reason = Some(finish_reason.into_owned());
         }
         Ok(())
@@ -226,7 +198,7 @@ impl StreamState {
 
     fn delta<'c>(&mut self, mut delta: Delta<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
         let reasoning = delta.take_reasoning();
-        self.reasoning(reasoning, out);
+        self.words.think(reasoning, out);
         match std::mem::take(&mut delta.content) {
             Content::Text(text) => self.text(text, guarded, out),
             Content::Parts(parts) => self.parts(parts, guarded, out),
@@ -237,12 +209,12 @@ impl StreamState {
         if delta.tool_calls.0.is_empty() && delta.function_call.0.is_none() {
             return Ok(());
         }
-        self.close_thinking(out);
+        self.words.close_thinking(out);
         self.tool_calls(delta)
     }
 
     fn tool_calls(&mut self, delta: Delta<'_>) -> Result<(), Error> {
-        if self.cut {
+        if self.words.are_cut() {
             return Ok(());
         }
         self.tools.merge(delta.tool_calls.0)?;
@@ -252,109 +224,28 @@ impl StreamState {
     fn parts<'c>(&mut self, parts: Vec<chat::Part<'c>>, guarded: bool, out: &mut Vec<Output<'c>>) {
         for mut part in parts {
             match std::mem::take(&mut part.thinking) {
-                Content::Text(text) => self.reasoning(text, out),
-                Content::Parts(parts) => parts.into_iter().for_each(|part| self.reasoning(part.text.0, out)),
+                Content::Text(text) => self.words.think(text, out),
+                Content::Parts(parts) => parts.into_iter().for_each(|part| self.words.think(part.text.0, out)),
             }
-            if let Some(image) = part.take_image().filter(|_| !self.cut) {
-                self.began = true;
-                self.shown = true;
-                self.close_thinking(out);
-                out.push(Output::Image(image));
+            if let Some(image) = part.take_image() {
+                self.words.picture(image, out);
             }
             self.text(part.text.0, guarded, out);
         }
     }
 
-    fn reasoning<'c>(&mut self, text: Cow<'c, str>, out: &mut Vec<Output<'c>>) {
-        if text.is_empty() || self.cut {
-            return;
-        }
-        self.began = true;
-        self.transcript.add(&text);
-        if !self.show_thinking {
-            return;
-        }
-        if self.thinking {
-            out.push(Output::Text(text));
-        } else {
-            self.thinking = true;
-            out.push(Output::Text(Cow::Owned(format!("{THINK_OPEN}{text}"))));
-        }
-    }
-
     fn text<'c>(&mut self, text: Cow<'c, str>, guarded: bool, out: &mut Vec<Output<'c>>) {
-        if text.is_empty() || self.cut {
-            return;
-        }
-        if guarded {
-            self.guard.get_or_insert_default().say(&text);
-            return;
-        }
-        self.began = true;
-        self.transcript.add(&text);
-        let text = self.lead.pass(text);
-        let (text, cut) = self.stop.pass(text);
-        self.show(text, out);
-        if cut {
-            self.cut = true;
-            self.finish_reason = Some("stop".to_owned());
-        }
-    }
-
-    /// Sends text that is certainly part of the answer.
-    fn show<'c>(&mut self, text: Cow<'c, str>, out: &mut Vec<Output<'c>>) {
-        let text = match &mut self.code_block {
-            Some(filter) => Cow::Owned(filter.push(&text)),
-            None => text,
-        };
-        self.send(text, out);
-    }
-
-    fn send<'c>(&mut self, text: Cow<'c, str>, out: &mut Vec<Output<'c>>) {
-        if text.is_empty() {
-            return;
-        }
-        self.close_thinking(out);
-        self.shown = true;
-        if let Some(structured) = &mut self.structured {
-            if structured.len() + text.len() <= MAX_STRUCTURED {
-                structured.push_str(&text);
-            } else {
-                self.structured = None;
-            }
-        }
-        out.push(Output::Text(text));
-    }
-
-    fn close_thinking(&mut self, out: &mut Vec<Output<'_>>) {
-        if std::mem::take(&mut self.thinking) {
-            out.push(Output::Text(Cow::Borrowed(THINK_CLOSE)));
+        if !guarded {
+            self.words.say(text, out);
+        } else if !text.is_empty() && !self.words.are_cut() {
+            self.guard.get_or_insert_default().say(&settle(&text));
         }
     }
 
     /// The answer ends in an error: sends what was held back and closes thinking, so that what came stands.
     pub fn abort(&mut self, out: &mut Vec<Output<'_>>) {
-        self.release(out);
-        self.close_all_thinking(out);
-    }
-
-    fn release(&mut self, out: &mut Vec<Output<'_>>) {
-        if !self.cut {
-            let (mut rest, cut) = self.stop.pass(Cow::Owned(self.lead.release()));
-            if !cut {
-                rest.to_mut().push_str(&self.stop.release());
-            }
-            self.show(rest, out);
-        }
-        if let Some(filter) = self.code_block.take() {
-            self.send(Cow::Owned(filter.finish()), out);
-        }
-    }
-
-    /// Closes thinking that was opened here, and thinking that the model opened in its text.
-    fn close_all_thinking(&mut self, out: &mut Vec<Output<'_>>) {
-        self.thinking |= self.show_thinking && self.lead.is_inside();
-        self.close_thinking(out);
+        self.words.release(out);
+        self.words.close_all_thinking(out);
     }
 
     /// The answer is complete. What is left of it goes to `out`, before its tool calls.
@@ -363,30 +254,28 @@ impl StreamState {
     ///
     /// A guard's answer when that is to be an error; tool calls that cannot be used.
     pub fn finish(mut self, out: &mut Vec<Output<'_>>) -> Result<Ending, Error> {
-        self.release(out);
+        self.words.release(out);
         if let Some(guard) = self.guard.take() {
             let (message, reasons) = guard.resolve();
+            self.words.close_all_thinking(out);
             if self.guardrail == Guardrail::Error {
-                self.close_all_thinking(out);
                 return Err(blocked(message, reasons));
             }
-            self.close_all_thinking(out);
-            self.send(Cow::Owned(message), out);
+            self.words.send(Cow::Owned(message), out);
         }
-        // A model that opened a tag and never closed it said something all the same.
-        if !self.shown && self.tools.is_empty() && !self.show_thinking {
-            let unclosed = self.lead.take_unclosed();
-            self.send(Cow::Owned(unclosed), out);
+        if self.tools.is_empty() {
+            self.words.send_unclosed(out);
         }
-        self.close_all_thinking(out);
-        self.tools.texts().for_each(|text| self.transcript.add(text));
+        self.words.close_all_thinking(out);
+        let (mut transcript, structured_output) = self.words.into_parts();
+        self.tools.texts().for_each(|text| transcript.add(&settle(text)));
         let cut_by_limit = self.finish_reason.as_deref() == Some("length");
         Ok(Ending {
             tool_calls: self.tools.finish(cut_by_limit)?,
             finish_reason: self.finish_reason,
             usage: self.usage,
-            structured_output: self.structured.and_then(|text| object(&text)),
-            transcript: self.transcript,
+            structured_output,
+            transcript,
         })
     }
 }
@@ -394,16 +283,12 @@ impl StreamState {
 /// Reads the whole of a suspicious event again. What turns out to be no error is foreign, and skipped.
 fn look_for_error(event: &Event, data: &str, named: bool, meta: &ReplyMeta) -> Result<(), Error> {
     let status = event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
-    let value: Value = serde_json::from_str(data).unwrap_or_default();
+    let value: Value = serde_json::from_str(&settle(data)).unwrap_or_default();
     match Error::in_answer(&value, status, meta) {
         Some(error) => Err(error),
         None if named => Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
         None => Ok(()),
     }
-}
-
-fn object(text: &str) -> Option<Value> {
-    serde_json::from_str(text.trim()).ok().filter(Value::is_object)
 }
 
 fn blocked(message: String, reasons: Option<String>) -> Error {

@@ -1,10 +1,11 @@
 //! Tool calls put together from their pieces.
 
 use crate::gateway::chat::chunk::{FunctionDelta, ToolCallDelta};
+use crate::gateway::chat::surrogates::{repair, settle};
 use crate::gateway::{Error, ErrorKind};
 use crate::runtime::entities::ToolCall;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -124,8 +125,8 @@ impl ToolCalls {
     ///
     /// # Errors
     ///
-    /// A call whose arguments are no JSON, most often because the answer was cut: to call the tool with a part of them
-    /// would be worse than to fail. `cut` says that the answer ended at its token limit.
+    /// A call that names no tool; a call whose arguments are no JSON, most often because the answer was cut: to call the
+    /// tool with a part of them would be worse than to fail. `cut` says that the answer ended at its token limit.
     pub(super) fn finish(self, cut: bool) -> Result<Vec<ToolCall>, Error> {
         let mut ids = HashSet::new();
         let mut ordered: BTreeMap<(bool, i64), Vec<Call>> = BTreeMap::new();
@@ -135,13 +136,17 @@ impl ToolCalls {
         let calls = ordered.into_values().flatten().filter(|call| !call.name.is_empty() || !call.arguments.is_empty());
         calls
             .map(|call| {
+                if call.name.is_empty() {
+                    return Err(Error::new(ErrorKind::Decode, "the model called a tool and did not say which")
+                        .advise("Try again, or use a model that is better at calling tools"));
+                }
                 let arguments = arguments(&call, cut)?;
                 let id = if !call.id.is_empty() && ids.insert(call.id.clone()) {
                     call.id
                 } else {
                     format!("call_{}", Uuid::new_v4().simple())
                 };
-                Ok(ToolCall { id, name: call.name, arguments })
+                Ok(ToolCall { id, name: settle(&call.name).into_owned(), arguments })
             })
             .collect()
     }
@@ -163,11 +168,17 @@ fn add_name(name: &mut String, piece: &str, growing: bool) {
     }
 }
 
+/// The arguments as JSON text. Some models write the object as a text in quotes, which agents cannot read.
 fn arguments(call: &Call, cut: bool) -> Result<String, Error> {
-    let text = call.arguments.trim();
+    let settled = settle(&call.arguments);
+    // Escapes of the arguments themselves, which stand escaped in the event: half of a character is no JSON.
+    let repaired = repair(settled.trim());
+    let repaired = settle(&repaired);
+    let text = repaired.as_ref();
     match serde_json::from_str::<Value>(text) {
         _ if text.is_empty() => Ok("{}".to_owned()),
         Ok(Value::Null) => Ok("{}".to_owned()),
+        Ok(Value::String(inner)) if serde_json::from_str::<Map<String, Value>>(&inner).is_ok() => Ok(inner),
         Ok(_) => Ok(text.to_owned()),
         Err(_) if cut => {
             let message = format!("the call of the tool {} was cut off by the token limit", call.name);

@@ -3,10 +3,11 @@
 use super::exchange::{Exchange, Failure, Unread};
 use super::headers;
 use super::parameters::Parameters;
+use super::reading::{answered, events_of};
 use super::request::{Ingredients, TextRequest};
 use super::stream::{Flow, Output, StreamState, Wishes};
-use crate::gateway::chat::json::repair_surrogates;
-use crate::gateway::{Event, Reply};
+use crate::gateway::chat::surrogates::repair;
+use crate::gateway::{Content as Body, ErrorKind, Event, Reply, ReplyMeta};
 use crate::provider::credentials::TextCredentials;
 use crate::provider::options::Guardrail;
 use crate::runtime::entities::{Content, Credentials, LlmRequest, PromptMessage, Role};
@@ -17,8 +18,11 @@ use std::time::Duration;
 /// How long the check may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The longest answer, in tokens: the least that every provider takes.
+/// The longest answer, in tokens: the least that OpenAI's newer models take.
 const MAX_TOKENS: u64 = 16;
+
+/// The largest limit that is sent when an upstream says that [`MAX_TOKENS`] is too small: saving a model is to be cheap.
+const MOST_TOKENS: u64 = 1024;
 
 /// Calls the model as apps do, with a small limit, and closes the connection behind the first piece of an answer.
 ///
@@ -43,10 +47,31 @@ pub(super) async fn text(cx: &Context, credentials: &TextCredentials) -> Result<
             Err(unread) => Err(unread),
         };
         match checked {
-            Ok(()) => return Ok(()),
-            Err(unread) => exchange.learn(&mut tries, &body, unread)?,
+            Ok(()) => {
+                exchange.remember(&tries);
+                return Ok(());
+            }
+            Err(unread) => match least_tokens(&unread).filter(|least| body.raise_max_tokens(*least)) {
+                Some(least) => tracing::info!(least, "the model is checked with the least token limit that it takes"),
+                None => exchange.learn(&mut tries, &body, unread)?,
+            },
         }
     }
+}
+
+/// The least token limit that a refusal names: `must be at least 32`, `value >= 32`, `should be [32, 8192]`.
+fn least_tokens(unread: &Unread) -> Option<u64> {
+    let Failure::Upstream(error) = &unread.failure else { return None };
+    let words = error.message.to_ascii_lowercase();
+    if error.kind != ErrorKind::BadRequest || !words.contains("tokens") {
+        return None;
+    }
+    let (_, behind) =
+        ["at least ", ">= ", ">=", "greater than or equal to ", "minimum value of ", "["].iter().find_map(|mark| {
+            words.split_once(mark).filter(|(_, behind)| behind.starts_with(|c: char| c.is_ascii_digit()))
+        })?;
+    let digits = behind.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|least| (MAX_TOKENS + 1..=MOST_TOKENS).contains(least))
 }
 
 fn ping() -> LlmRequest {
@@ -82,14 +107,15 @@ async fn first_piece(reply: Reply) -> Result<(), Unread> {
         guardrail: Guardrail::Text,
     };
     let mut state = StreamState::new(&wishes);
-    if !reply.is_event_stream() {
-        let body = reply.bytes().await?;
-        for event in super::exchange::events_of(&body)? {
-            step(&mut state, &event, &meta)?;
+    let mut events = match reply.content().await? {
+        Body::Events(events) => events,
+        Body::Whole(body) => {
+            for event in events_of(&body)? {
+                step(&mut state, &event, &meta)?;
+            }
+            return answered(&state, &meta, &body).map_err(Unread::from);
         }
-        return super::exchange::answered(&state, &meta, &body).map_err(Unread::from);
-    }
-    let mut events = reply.events();
+    };
     while let Some(event) = events.next().await? {
         let done = step(&mut state, &event, &meta)? == Flow::Done;
         if state.is_answer() || state.has_choices() {
@@ -99,11 +125,11 @@ async fn first_piece(reply: Reply) -> Result<(), Unread> {
             break;
         }
     }
-    super::exchange::answered(&state, &meta, events.excerpt()).map_err(Unread::from)
+    answered(&state, &meta, events.excerpt()).map_err(Unread::from)
 }
 
-fn step(state: &mut StreamState, event: &Event, meta: &crate::gateway::ReplyMeta) -> Result<Flow, Failure> {
-    let data = repair_surrogates(&event.data);
+fn step(state: &mut StreamState, event: &Event, meta: &ReplyMeta) -> Result<Flow, Failure> {
+    let data = repair(&event.data);
     let mut pieces: Vec<Output<'_>> = Vec::new();
     Ok(state.event(event, &data, meta, &mut pieces)?)
 }

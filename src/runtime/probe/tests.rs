@@ -54,9 +54,19 @@ impl Scene {
 #[test]
 fn a_call_is_asked_about_every_few_seconds_and_not_at_once() {
     let mut scene = Scene::new(&["a"]);
-    scene.answered_for(9);
-    assert_eq!(scene.asked.len(), 3);
-    assert!(Scene::new(&["a"]).probes.due(Instant::now()).is_empty());
+    assert!(scene.probes.due(scene.now).is_empty());
+    scene.answered_for(10);
+    assert_eq!(scene.asked.len(), 4);
+    scene.probes.begin("b", scene.now);
+    let (due, _) = scene.second();
+    assert_eq!(due, []);
+}
+
+#[test]
+fn a_host_that_has_never_answered_is_asked_early_about_one_call() {
+    let mut scene = Scene::new(&["a", "b", "c"]);
+    assert_eq!(scene.second().0.len(), 1);
+    assert_eq!(scene.second().0.len(), 0);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const PIPE_BYTES: usize = 64 * 1024;
 pub struct Host {
     input: Option<mpsc::Sender<Inbound>>,
     output: DuplexStream,
+    outbox: Outbox,
     read: Arc<AtomicU64>,
     splitter: LineSplitter,
     lines: VecDeque<Bytes>,
@@ -36,6 +37,7 @@ pub fn connect(heartbeat: Option<Duration>) -> (Connection, Host) {
     let host = Host {
         input: Some(input),
         output: far,
+        outbox: outbox.clone(),
         read: Arc::clone(&read),
         splitter: LineSplitter::default(),
         lines: VecDeque::new(),
@@ -74,6 +76,11 @@ impl Host {
     /// Ends the input.
     pub fn close_input(&mut self) {
         self.input = None;
+    }
+
+    /// Ends the output behind what waits to leave.
+    pub fn finish_output(&self) {
+        self.outbox.finish();
     }
 
     /// The next line of output; `None` at its end.

@@ -109,7 +109,8 @@ fn percent_decode(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((&byte, tail)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| tail.split_first_chunk::<2>()).flatten().and_then(|(digits, after)| {
-            let digits = std::str::from_utf8(digits).ok()?;
+            // The sign that a number may have is no digit.
+            let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
             Some((u8::from_str_radix(digits, 16).ok()?, after))
         });
         let (byte, after) = escaped.unwrap_or((byte, tail));

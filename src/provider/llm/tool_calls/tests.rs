@@ -155,6 +155,21 @@ fn arguments_that_are_no_json_are_an_error_that_says_why() {
 }
 
 #[test]
+fn a_call_that_names_no_tool_is_an_error() {
+    let mut calls = ToolCalls::default();
+    let events =
+        [r#"[{"index":0,"id":"a","function":{"name":"f"}}]"#, r#"[{"index":1,"function":{"arguments":"{}"}}]"#];
+    for event in events {
+        calls.merge(serde_json::from_str(event).unwrap()).unwrap();
+    }
+    let error = calls.finish(false).unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::Decode, "the model called a tool and did not say which")
+    );
+}
+
+#[test]
 fn endless_calls_are_refused() {
     let mut calls = ToolCalls::default();
     let piece = format!(r#"[{{"index":0,"function":{{"name":"f","arguments":"{}"}}}}]"#, "x".repeat(1 << 20));

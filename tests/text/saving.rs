@@ -1,0 +1,89 @@
+//! Saving a model.
+
+use crate::harness::{HELLO, asks, credentials, invoke, save};
+use crate::server::{Server, broken_stream, reply, stalled_stream, stream};
+use higress_dify_plugin::runtime::ErrorKind;
+use serde_json::json;
+
+#[tokio::test]
+async fn saving_sends_the_cheapest_request_and_returns_the_credentials_unchanged() {
+    let first = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let server = Server::start(vec![broken_stream(first)]).await;
+    assert_eq!(save(&server, json!({"x": 1})).await.unwrap(), credentials(&server.url, json!({"x": 1})));
+    let expected = json!({
+        "model": "qwen3-max", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 16,
+        "messages": [{"role": "user", "content": "ping"}],
+    });
+    assert_eq!(server.sent()[0].body, expected);
+}
+
+#[tokio::test]
+async fn saving_fails_under_the_name_that_dify_shows() {
+    for answer in [
+        reply("401 Unauthorized", "text/plain", "no"),
+        reply("200 OK", "application/json", r#"{"error":{"message":"bad"}}"#),
+        stream("data: {\"error\":{\"message\":\"bad\"}}\n\n"),
+        stream(""),
+        reply("200 OK", "text/html", "<html></html>"),
+    ] {
+        let server = Server::start(vec![answer]).await;
+        let error = save(&server, json!({})).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::CredentialsValidateFailed, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn saving_raises_the_token_limit_once_to_the_least_that_the_upstream_names() {
+    for words in [
+        "Invalid 'max_tokens': integer below minimum value. Expected a value >= 32, but got 16 instead.",
+        "max_tokens must be at least 32",
+        "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [32, 8192]",
+    ] {
+        let refused = reply("400 Bad Request", "application/json", &json!({"error": {"message": words}}).to_string());
+        let server = Server::start(vec![refused.clone(), stream(HELLO)]).await;
+        save(&server, json!({})).await.unwrap();
+        assert_eq!(server.sent()[1].body["max_tokens"], 32, "{words}");
+        let server = Server::start(vec![refused.clone(), refused, stream(HELLO)]).await;
+        assert!(save(&server, json!({})).await.is_err());
+        assert_eq!(server.sent().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_token_limit_that_is_not_cheap_is_not_tried() {
+    let words = r#"{"error":{"message":"max_tokens must be at least 4096"}}"#;
+    let server = Server::start(vec![reply("400 Bad Request", "application/json", words), stream(HELLO)]).await;
+    assert!(save(&server, json!({})).await.unwrap_err().message.contains("4096"));
+    assert_eq!(server.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_saving_learns_serves_the_first_call() {
+    let refused = r#"{"error":{"message":"stream_options is not supported"}}"#;
+    let replies = vec![reply("400 Bad Request", "application/json", refused), stream(HELLO), stream(HELLO)];
+    let server = Server::start(replies).await;
+    save(&server, json!({})).await.unwrap();
+    assert_eq!(invoke(asks(&server, json!({}), json!({}))).await.text(), "Hello");
+    assert_eq!(server.sent().len(), 3);
+    assert_eq!(server.sent()[2].body.get("stream_options"), None);
+}
+
+#[tokio::test]
+async fn saving_is_over_after_thirty_seconds() {
+    let server = Server::start(vec![stalled_stream()]).await;
+    let saving = save(&server, json!({}));
+    tokio::pin!(saving);
+    // The clock stands still, and so jumps to the next deadline, only once the connection stands.
+    while server.sent().is_empty() {
+        tokio::select! {
+            ended = &mut saving => panic!("{ended:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    let error = saving.await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::CredentialsValidateFailed);
+    assert!(error.message.contains("30"), "{error}");
+    assert!(started.elapsed() <= std::time::Duration::from_secs(31));
+}
