@@ -85,7 +85,7 @@ fn streamed(program: &Program, gateway: &Gateway) -> (f64, f64) {
         plugin.run_whole(&work);
     }
     let after = plugin.cpu_parts();
-    ((after.0 - before.0).as_secs_f64(), (after.1 - before.1).as_secs_f64())
+    (after.0.saturating_sub(before.0).as_secs_f64(), after.1.saturating_sub(before.1).as_secs_f64())
 }
 
 fn copied(gateway: &Gateway) -> (f64, f64) {

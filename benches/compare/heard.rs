@@ -4,6 +4,9 @@ use crate::work::Work;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What stands before the text of a chunk.
+const MARK: &[u8] = b"\"content\":\"";
+
 /// What became of one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -93,7 +96,6 @@ impl Session {
             self.first_chunk.get_or_insert(now - sent);
         }
         let Some(text) = &self.text else { return };
-        const MARK: &[u8] = b"\"content\":\"";
         let content = memchr::memmem::find(line, MARK).map(|at| &line[at + MARK.len()..]);
         let Some(content) = content.and_then(|rest| memchr::memchr(b'"', rest).map(|end| &rest[..end])) else { return };
         if content.is_empty() {

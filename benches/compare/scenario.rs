@@ -179,7 +179,7 @@ pub(crate) fn plugin_account(gateway: &Gateway, merge_window_ms: Option<i64>) ->
 
 /// Processor time since `before` in microseconds.
 pub(crate) fn micros(plugin: &Plugin, before: Duration) -> f64 {
-    (plugin.cpu() - before).as_secs_f64() * 1e6
+    plugin.cpu().saturating_sub(before).as_secs_f64() * 1e6
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
