@@ -208,7 +208,8 @@ fn only_data(line: &[u8]) -> Option<&[u8]> {
 
 /// Bytes as text, invalid sequences replaced.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    // Replacing goes byte by byte, so it is kept for text that needs it.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 /// The `event` and `data` fields of one event, given as LF-ended lines. Line by line, because the parser copies what

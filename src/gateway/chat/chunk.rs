@@ -35,9 +35,9 @@ pub struct Choice<'a> {
     /// In a stream.
     #[serde(borrow)]
     pub delta: Maybe<Delta<'a>>,
-    /// In a whole answer.
+    /// In a whole answer. Boxed, as what is rare in a stream is: the pieces of a stream are moved about a lot.
     #[serde(borrow)]
-    pub message: Maybe<Delta<'a>>,
+    pub message: Maybe<Box<Delta<'a>>>,
     /// In a text completion.
     #[serde(borrow)]
     pub text: Text<'a>,
@@ -64,7 +64,7 @@ pub struct Delta<'a> {
     pub tool_calls: List<ToolCallDelta<'a>>,
     /// The older shape of a call, in pieces.
     #[serde(borrow)]
-    pub function_call: Maybe<FunctionDelta<'a>>,
+    pub function_call: Maybe<Box<FunctionDelta<'a>>>,
     #[serde(borrow)]
     reasoning_content: Text<'a>,
     #[serde(borrow)]

@@ -178,8 +178,8 @@ impl StreamState {
                 self.in_pieces = true;
                 self.delta(delta, guarded, out)?;
             }
-            (None, Some(message)) if self.in_pieces => self.repeated_message(message)?,
-            (None, Some(message)) => self.delta(message, guarded, out)?,
+            (None, Some(message)) if self.in_pieces => self.repeated_message(*message)?,
+            (None, Some(message)) => self.delta(*message, guarded, out)?,
             (None, None) => self.text(choice.text.0, guarded, out),
         }
         if self.words.are_cut() {
