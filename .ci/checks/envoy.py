@@ -171,7 +171,8 @@ def paths(checks):
         checks.expect(f"a proxy that turns {typed} into {arrived} is told of",
                       words=((error or {}).get("message"), words))
     checks.refusal("a proxy that refuses %2F", "InvokeBadRequestError",
-                   "400 request refused by the gateway: Bad Request.", "-", "strict", "/hmac/a%2Fb", signed={})
+                   "400 request refused by the gateway: Bad Request. Compare the parameters of the app and the "
+                   "model's settings with what the provider accepts.", "-", "strict", "/hmac/a%2Fb", signed={})
 
 
 def bodies(checks):
@@ -228,10 +229,12 @@ def refusals(checks):
                       words=(words, "[higress] " + wait.replace("{id}", f" (request_id={entry['id']})")),
                       seconds=(bool(re.fullmatch(r"[1-9]\d* s\.", seconds)), True))
         case("429: the provider's limit", "InvokeRateLimitError", "429 rate limited by the provider: Rate limit "
-             "reached for requests (code=rate_limit_exceeded, request_id={bare}). Try again in 7 s.", "-", "/open",
+             "reached for requests (code=rate_limit_exceeded, request_id={bare}). Send fewer requests at once, or raise "
+             "the limit of the account. Try again in 7 s.", "-", "/open",
              model="fault-429")
         case("500: the provider's failure", down, "500 server error of the provider: The server had an error while "
-             "processing your request (code=internal_error, request_id={bare}).", "-", "/open", model="fault-500")
+             "processing your request (code=internal_error, request_id={bare}). Try again later; the logs of the "
+             "gateway and the provider know more.", "-", "/open", model="fault-500")
         case("404: the provider's, empty", bad, "404 request refused by the provider: Not Found{id}. Check the "
              "endpoint URL and the model's name.", "-", "/open", model="fault-404-empty")
 

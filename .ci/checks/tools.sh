@@ -31,17 +31,6 @@ cargo_tool() {
             --root target/tools/cargo
 }
 
-# python_312: prints the path of a Python 3.12, the version that Dify runs plugins with.
-python_312() {
-    local candidate
-    # A version manager's python3.12 may be there and refuse to start, so each is tried.
-    for candidate in "${PYTHON:-}" python3.12 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12.*/bin/python; do
-        "$candidate" -c 'import sys; assert sys.version_info[:2] == (3, 12); print(sys.executable)' 2> /dev/null && return
-    done
-    echo "no Python 3.12 found: set PYTHON to one" >&2
-    return 1
-}
-
 # native_program: prints the program in bin/ that this machine runs.
 native_program() {
     case $(uname -m) in
