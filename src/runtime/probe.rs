@@ -10,7 +10,9 @@
 //!
 //! * this host has answered this process before;
 //! * [`NEEDED`] questions in a row about the call have demonstrably been read by the host: it has answered a question
-//!   that stood behind them in the output, or the output pipe tells that they were taken out of it;
+//!   that stood behind them in the output, or the output pipe tells that they were taken out of it. Each was asked
+//!   after the one before had been read: a host takes more out of a pipe only when it is through with what it took, so
+//!   it cannot still have all of them before it;
 //! * the first of them was read [`PATIENCE`] ago or longer (or twice the host's usual delay), all of them were known
 //!   to be read [`SETTLED`] ago, and nothing came since.
 //!
@@ -70,6 +72,11 @@ struct Question {
 }
 
 impl Question {
+    /// Whether it is among the first `position` bytes of the output, which the host has read.
+    fn is_read(&self, position: u64) -> bool {
+        self.written.is_some_and(|(_, end)| end <= position)
+    }
+
     /// Since when it is unanswered although it was read. A host that has worked through it had every chance since it
     /// was written; one that has merely taken it out of a pipe may have been busy before.
     fn unanswered_since(&self, worked_through: u64) -> Option<Instant> {
@@ -97,10 +104,11 @@ impl Probes {
     /// The questions to ask now: session and number.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(String, u64)> {
         let mut due = Vec::new();
+        let read = self.read;
         for (session_id, watch) in &mut self.calls {
             let curious = !self.host_answers && self.asked.is_empty();
             let ask_at = if curious { watch.ask_at.min(watch.began + CURIOUS) } else { watch.ask_at };
-            let stuck = watch.unanswered.back().is_some_and(|question| question.written.is_none());
+            let stuck = watch.unanswered.back().is_some_and(|question| !question.is_read(read));
             if now < ask_at || stuck || watch.unanswered.len() >= MAX_UNANSWERED {
                 continue;
             }
@@ -150,8 +158,7 @@ impl Probes {
         let mut abandoned = Vec::new();
         for (session_id, watch) in &mut self.calls {
             for question in &mut watch.unanswered {
-                let read = question.written.is_some_and(|(_, position)| position <= self.read);
-                if read && question.seen_read.is_none() {
+                if question.is_read(self.read) && question.seen_read.is_none() {
                     question.seen_read = Some(now);
                 }
             }

@@ -151,6 +151,27 @@ fn a_host_that_reads_again_after_a_minute_may_take_a_moment_to_answer() {
 }
 
 #[test]
+fn a_host_that_takes_all_questions_at_once_and_works_through_them_slowly_keeps_its_calls() {
+    let mut scene = Scene::new(&["a"]);
+    scene.answered_for(30);
+    for _ in 0..20 {
+        // It reads nothing for twelve seconds, takes what is there, and is held up before the first question by a
+        // client that reads slowly.
+        for _ in 0..12 {
+            assert_eq!(scene.second().1, [""; 0], "after {:?}", scene.elapsed());
+        }
+        scene.probes.read_up_to(scene.position);
+        let taken: Vec<u64> = scene.probes.calls["a"].unanswered.iter().map(|question| question.number).collect();
+        for _ in 0..12 {
+            assert_eq!(scene.second().1, [""; 0], "after {:?}", scene.elapsed());
+        }
+        for number in taken {
+            scene.answer("a", number);
+        }
+    }
+}
+
+#[test]
 fn an_answer_starts_the_count_anew() {
     let mut scene = Scene::new(&["a"]);
     scene.answered_for(30);
