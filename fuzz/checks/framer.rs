@@ -3,6 +3,7 @@
 
 use higress_dify_plugin::gateway::Event;
 use higress_dify_plugin::gateway::sse::Framer;
+use serde::de::IgnoredAny;
 
 const SMALL: usize = 64;
 
@@ -28,21 +29,24 @@ fn events<'a>(mut framer: Framer, mut pieces: impl Iterator<Item = &'a [u8]>) ->
     std::iter::from_fn(|| framer.pop()).collect()
 }
 
-/// Name and data of each event, read as simply as the standard's text goes. An event that the end cuts short counts.
+/// Name and data of each event, read as simply as the standard's text goes. Beyond it, an event that the end cuts short
+/// counts, and a line that is a JSON object is an event of its own.
 fn by_the_standard(data: &[u8]) -> Vec<(String, String)> {
     let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
     let mut events = Vec::new();
     let (mut name, mut lines) = (String::new(), Vec::new());
     for line in lines_of(data).into_iter().chain([Vec::new()]) {
         if line.is_empty() {
-            if !lines.is_empty() {
-                let name = if name == "message" { String::new() } else { name.clone() };
-                events.push((name, lines.join("\n")));
-            }
-            (name, lines) = (String::new(), Vec::new());
+            end_event(&mut name, &mut lines, &mut events);
             continue;
         }
+        let object = line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&line).is_ok();
         let line = String::from_utf8_lossy(&line);
+        if object {
+            end_event(&mut name, &mut lines, &mut events);
+            events.push((String::new(), line.into_owned()));
+            continue;
+        }
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
         match field {
@@ -52,6 +56,13 @@ fn by_the_standard(data: &[u8]) -> Vec<(String, String)> {
         }
     }
     events
+}
+
+fn end_event(name: &mut String, lines: &mut Vec<String>, events: &mut Vec<(String, String)>) {
+    let (name, lines) = (std::mem::take(name), std::mem::take(lines));
+    if !lines.is_empty() {
+        events.push((if name == "message" { String::new() } else { name }, lines.join("\n")));
+    }
 }
 
 /// Lines without their ends: LF, CR or CRLF.
