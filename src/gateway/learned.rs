@@ -15,7 +15,7 @@ pub struct Learned {
     pub usage_refused: bool,
     /// The parameter that limits the length, where the upstream named it.
     pub token_param: Option<&'static str>,
-    /// The largest batch of texts that was accepted after a larger one was refused.
+    /// The largest batch of texts of a call that succeeded after a larger one was refused.
     pub batch_size: Option<usize>,
 }
 

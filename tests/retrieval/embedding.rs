@@ -200,6 +200,56 @@ async fn a_single_text_that_is_refused_for_its_size_is_an_error() {
     assert_eq!(gateway.asked().len(), 2);
 }
 
+#[tokio::test]
+async fn what_a_batch_is_refused_for_is_learned_only_when_smaller_ones_pass() {
+    let gateway = Gateway::start(async |asked: Asked| {
+        if inputs(&asked).iter().any(|text| text.len() > 1000) {
+            return answer(400, r#"{"error":{"message":"the input is larger than the physical batch size"}}"#);
+        }
+        backwards(&asked)
+    })
+    .await;
+    let credentials = gateway.credentials(json!({"gateway_model_name": "one-large-text"}));
+    let texts: Vec<String> = std::iter::once("x".repeat(2000)).chain(numbered(9)).collect();
+    assert_eq!(embed(credentials.clone(), texts).await.unwrap_err().kind, ErrorKind::BadRequest);
+    let before = gateway.asked().len();
+    embed(credentials, numbered(10)).await.unwrap();
+    assert_eq!(gateway.asked().len() - before, 1, "a text that no batch could hold says nothing of batches");
+}
+
+#[tokio::test]
+async fn a_request_of_too_many_bytes_says_nothing_of_how_many_texts_may_be_sent() {
+    let gateway =
+        Gateway::start(
+            async |asked: Asked| {
+                if asked.text.len() > 1000 { answer(413, "Payload Too Large") } else { backwards(&asked) }
+            },
+        )
+        .await;
+    let credentials = gateway.credentials(json!({"gateway_model_name": "bytes"}));
+    let texts: Vec<String> = (0..10).map(|number| number.to_string().repeat(400)).collect();
+    let result = embed(credentials.clone(), texts.clone()).await.unwrap();
+    assert_eq!(vectors(&result), expected(&texts));
+    let before = gateway.asked().len();
+    embed(credentials, numbered(10)).await.unwrap();
+    assert_eq!(gateway.asked().len() - before, 1);
+}
+
+#[tokio::test]
+async fn vectors_of_different_lengths_are_refused_in_one_answer_and_between_answers() {
+    for (first, second, max_chunks) in [("[1,2]", "[1]", "2"), ("[1,2]", "[1]", "1"), ("\"AACAPw==\"", "[1,2]", "2")] {
+        let gateway = Gateway::start(move |asked: Asked| {
+            let vector = |text: &String| if text == "text 0" { first } else { second };
+            let entry = |(index, text)| format!(r#"{{"index":{index},"embedding":{}}}"#, vector(text));
+            std::future::ready(reply(&inputs(&asked).iter().enumerate().map(entry).collect::<Vec<_>>(), 1))
+        })
+        .await;
+        let error = embed(gateway.credentials(json!({"max_chunks": max_chunks})), numbered(2)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ServerUnavailable);
+        assert!(error.message.contains("different lengths"), "{}", error.message);
+    }
+}
+
 fn limited(after: &str) -> Response {
     let mut response = answer(429, "Too many requests");
     response.headers_mut().insert("retry-after", after.parse().unwrap());

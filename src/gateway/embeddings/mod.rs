@@ -15,8 +15,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::borrow::Cow;
 
-pub use refusal::{is_batch_too_large, is_text_too_long};
-pub use reply::{Reply, decode};
+pub use refusal::{counts_inputs, is_batch_too_large, is_text_too_long};
+pub use reply::{Reply, decode, different_lengths};
 
 /// Where `OpenAI`'s form goes, with texts or with messages.
 pub const OPENAI_PATH: &str = "/v1/embeddings";

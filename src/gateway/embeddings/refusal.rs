@@ -2,19 +2,20 @@
 
 use super::super::{Error, ErrorKind};
 
-/// How upstreams say that one request holds too many texts: `DashScope`, `OpenAI`, Azure, Text Embeddings Inference,
-/// vLLM and Jina.
-const TOO_MANY: [&str; 10] = [
-    "batch size",
-    "batch_size",
-    "batchsize",
+/// How upstreams say that one request holds too many texts, or too much of them in all: `DashScope`, Text Embeddings
+/// Inference, Mistral, Gemini and Voyage by the word "batch", then `OpenAI`, Azure, Cohere, Jina and Zhipu.
+const TOO_MANY: [&str; 11] = [
+    "batch",
     "too many inputs",
-    "max number of inputs",
     "number of inputs",
     "array too long",
     "inputs per request",
+    "tokens per request",
     "input array must",
     "too many texts",
+    "number of texts",
+    "list should have at most",
+    "数组最大",
 ];
 
 /// How they say that one text is too long.
@@ -32,9 +33,12 @@ const TOO_LONG: [&str; 9] = [
 
 /// Whether a smaller batch may be accepted.
 pub fn is_batch_too_large(error: &Error) -> bool {
-    if error.status == Some(413) {
-        return true;
-    }
+    error.status == Some(413) || counts_inputs(error)
+}
+
+/// Whether that is because of how many texts there are, which is the same for the next batch. A body of too many bytes
+/// (413) is not.
+pub fn counts_inputs(error: &Error) -> bool {
     is_refusal(error) && says(error, &TOO_MANY)
 }
 

@@ -1,16 +1,18 @@
 //! Replies of the embedding APIs: one vector per input, in the order of the inputs.
 
 use super::super::{Error, json};
-use super::vector;
+use super::vector::{self, Vector};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 
 /// The vectors of one batch.
 #[derive(Debug)]
 pub struct Reply {
     /// In the order of the request.
     pub vectors: Vec<Box<RawValue>>,
+    /// How many numbers each of them holds.
+    pub length: usize,
     /// Tokens in all, if the upstream counted.
     pub tokens: Option<u64>,
 }
@@ -33,7 +35,7 @@ struct Output<'a> {
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(alias = "text_index")]
-    index: Option<u64>,
+    index: Option<Number>,
     #[serde(borrow)]
     embedding: Option<&'a RawValue>,
 }
@@ -54,19 +56,32 @@ pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
             entries.len()
         )));
     }
-    Ok(Reply { vectors: in_order(&entries)?, tokens: wire.usage.as_ref().and_then(tokens) })
+    let vectors = in_order(&entries)?;
+    let length = vectors.first().map_or(0, |vector| vector.length);
+    if let Some(other) = vectors.iter().find(|vector| vector.length != length) {
+        return Err(different_lengths(length, other.length));
+    }
+    let vectors = vectors.into_iter().map(|vector| vector.json).collect();
+    Ok(Reply { vectors, length, tokens: wire.usage.as_ref().and_then(tokens) })
 }
 
-fn in_order(entries: &[Entry<'_>]) -> Result<Vec<Box<RawValue>>, Error> {
+/// Vectors of one call that no index can hold together.
+pub fn different_lengths(one: usize, other: usize) -> Error {
+    json::not_promised(format!("vectors of different lengths came back, of {one} and of {other} numbers"))
+        .advise("Check that the route leads to one embedding model only")
+}
+
+fn in_order(entries: &[Entry<'_>]) -> Result<Vec<Vector>, Error> {
     let unnumbered = entries.iter().all(|entry| entry.index.is_none());
-    let mut places: Vec<Option<Box<RawValue>>> = entries.iter().map(|_| None).collect();
+    let mut places: Vec<Option<Vector>> = entries.iter().map(|_| None).collect();
     for (position, entry) in entries.iter().enumerate() {
-        let index = match entry.index {
-            Some(index) => usize::try_from(index).unwrap_or(usize::MAX),
-            None if unnumbered => position,
+        let index = match &entry.index {
+            Some(index) => index.clone(),
+            None if unnumbered => position.into(),
             None => return Err(json::not_promised(format!("vector {position} of the answer has no index"))),
         };
-        let place = places.get_mut(index).ok_or_else(|| {
+        let place = json::whole_number(&index).and_then(|index| places.get_mut(usize::try_from(index).ok()?));
+        let place = place.ok_or_else(|| {
             json::not_promised(format!(
                 "the answer holds a vector with index {index}, but only {} texts were sent",
                 entries.len()

@@ -96,6 +96,14 @@ fn entries_without_an_index_are_in_the_order_of_the_request() {
 }
 
 #[test]
+fn an_index_is_read_however_its_number_is_written() {
+    let reply = decode(br#"{"data":[{"index":1.0,"embedding":[1]},{"index":0e0,"embedding":[2]}]}"#, 2).unwrap();
+    assert_eq!(vectors(&reply), ["[2]", "[1]"]);
+    let negative = r#"{"data":[{"index":-1,"embedding":[1]}]}"#;
+    assert_eq!(refused(negative, 1), "the answer holds a vector with index -1, but only 1 texts were sent");
+}
+
+#[test]
 fn a_reply_without_exactly_one_vector_per_text_is_refused() {
     let short = r#"{"data":[{"index":0,"embedding":[1]}]}"#;
     assert_eq!(refused(short, 2), "2 texts were sent in one request, but 1 vectors came back");
@@ -142,18 +150,28 @@ fn refusals_of_a_batch_are_told_from_refusals_of_a_text() {
         "batch size 64 > maximum allowed batch size 32",
         "Too many inputs. The max number of inputs is 16.",
         "Invalid 'input': array too long. Expected an array with maximum length 2048, but got 4096.",
+        "Requested 453357 tokens, max 300000 tokens per request",
+        "Too many inputs in request, split into more batches.",
+        "Too many tokens overall, split into more batches.",
+        "invalid request: total number of texts must be at most 96 - received 131",
+        "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch",
+        "List should have at most 512 items after validation, not 513",
+        "input数组最大不得超过64条",
     ] {
         assert!(is_batch_too_large(&refusal(message)), "{message}");
     }
     for message in [
         "Range of input length should be [1, 8192]",
         "This model's maximum context length is 8192 tokens, however you requested 9001 tokens",
+        "String should have at most 8192 characters, the text is too long",
     ] {
         assert!(is_text_too_long(&refusal(message)) && !is_batch_too_large(&refusal(message)), "{message}");
     }
     let mut large = refusal("Payload Too Large");
     large.status = Some(413);
-    assert!(is_batch_too_large(&large));
+    assert!(is_batch_too_large(&large) && !counts_inputs(&large), "another batch of as many texts may be smaller");
+    large.message = "batch size 64 > maximum allowed batch size 32".to_owned();
+    assert!(is_batch_too_large(&large) && counts_inputs(&large));
     assert!(!is_batch_too_large(&Error::new(ErrorKind::RateLimited, "batch size quota")));
 }
 
@@ -164,7 +182,8 @@ proptest! {
         let text = serde_json::to_string(&numbers).unwrap();
         let raw = RawValue::from_string(text.clone()).unwrap();
         let passed = vector::read(&raw).unwrap();
-        prop_assert_eq!(passed.get(), text);
+        prop_assert_eq!(passed.json.get(), text);
+        prop_assert_eq!(passed.length, numbers.len());
     }
 
     /// A float keeps its bits through base64, decoding and printing, read back in 32 or in 64 bits.
@@ -176,7 +195,7 @@ proptest! {
         let text = base64::engine::general_purpose::STANDARD.encode(float.to_le_bytes());
         let raw = RawValue::from_string(format!("\"{text}\"")).unwrap();
         let printed = vector::read(&raw).unwrap();
-        let number = printed.get().trim_matches(['[', ']']);
+        let number = printed.json.get().trim_matches(['[', ']']);
         prop_assert_eq!(number.parse::<f32>().unwrap().to_bits(), bits);
         prop_assert_eq!(number.parse::<f64>().unwrap().to_bits(), f64::from(float).to_bits());
     }

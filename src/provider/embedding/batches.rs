@@ -70,8 +70,10 @@ impl<'a> Batches<'a> {
         let mut places: Vec<Option<Box<RawValue>>> = vec![None; self.inputs.len()];
         let mut size = Size::default();
         let mut tokens = Some(0_u64);
+        let mut length = None;
         // What this call has learned, beside what is known of the model: it must not be asked the same again.
         let mut most = self.credentials.max_chunks.min(self.requests.most_inputs());
+        let mut learned: Option<usize> = None;
         loop {
             while flying.len() < self.credentials.common.options.concurrency.max(1)
                 && let Some(range) = next_batch(&mut waiting, most.min(self.known_batch_size()))
@@ -81,6 +83,10 @@ impl<'a> Batches<'a> {
             let Some(Outcome { range, reply }) = flying.next().await else { break };
             match reply {
                 Ok(reply) => {
+                    let first = *length.get_or_insert(reply.length);
+                    if first != reply.length {
+                        return Err(embeddings::different_lengths(first, reply.length).into());
+                    }
                     size.add(&reply.vectors);
                     size.check()?;
                     tokens = tokens.zip(reply.tokens).map(|(sum, more)| sum.saturating_add(more));
@@ -96,13 +102,18 @@ impl<'a> Batches<'a> {
                         to = half,
                         "embedding: batch size halved"
                     );
-                    self.learn_batch_size(half);
                     most = most.min(half);
+                    if embeddings::counts_inputs(&error) {
+                        learned = Some(learned.unwrap_or(half).min(half));
+                    }
                     self.cx.record(|record| record.retries = record.retries.saturating_add(1));
                     waiting.push_front(range);
                 }
                 Err(error) => return Err(self.explain(error, range).into()),
             }
+        }
+        if let Some(size) = learned {
+            self.learn_batch_size(size);
         }
         // Every batch fills its places: its reply held exactly as many vectors.
         Ok(Vectors { embeddings: places.into_iter().flatten().collect(), tokens })
