@@ -123,6 +123,15 @@ async fn an_api_that_the_route_does_not_serve_gives_the_hint_to_switch() {
 }
 
 #[tokio::test]
+async fn a_route_that_is_not_there_gives_both_hints_as_sentences() {
+    let gateway = Gateway::always(404, "").await;
+    let error = order(request(gateway.credentials(json!({})))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadRequest);
+    assert!(error.message.contains("admits this model name. This route does not seem"), "{}", error.message);
+    assert!(error.message.ends_with("try rerank_model_protocol openai_rerank."), "{}", error.message);
+}
+
+#[tokio::test]
 async fn a_failure_at_run_time_is_never_one_of_saving() {
     for (status, body, kind) in [
         (401, "Invalid Key", ErrorKind::Authorization),

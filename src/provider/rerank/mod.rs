@@ -211,7 +211,7 @@ fn with_hint(mut error: Error, protocol: RerankProtocol) -> Error {
         };
         let advice = format!("This route does not seem to serve {path}: try rerank_model_protocol {other}.");
         error.advice = Some(match error.advice.take() {
-            Some(first) if !unsupported => format!("{first} {advice}"),
+            Some(first) if !unsupported => format!("{}. {advice}", first.trim_end_matches('.')),
             _ => advice,
         });
     }
