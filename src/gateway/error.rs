@@ -56,6 +56,8 @@ pub struct Error {
     pub advice: Option<String>,
     /// How long to wait before trying again, when the upstream said so.
     pub retry_after: Option<Duration>,
+    /// Whether an answer said it in JSON, as the APIs behind a gateway do; proxies and firewalls write text and HTML.
+    pub structured: bool,
 }
 
 impl Error {
@@ -70,6 +72,7 @@ impl Error {
             message: message.into(),
             advice: None,
             retry_after: None,
+            structured: false,
         }
     }
 

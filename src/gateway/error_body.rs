@@ -56,6 +56,7 @@ impl Refusal<'_> {
         error.request_id = hints::request_id(self.headers).or(told.request_id);
         let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
         let advice = by_code.or_else(|| rule.and_then(|rule| rule.advice));
+        error.structured = told.message.is_some();
         error.advice = self.diagnosis(text).or_else(|| advice.map(str::to_owned));
         error.code = told.code.map(|code| self.redactor.line(&code, MAX_CODE));
         error.retry_after = hints::retry_after(self.status, self.headers, self.unix_seconds);
@@ -115,6 +116,7 @@ impl Error {
         let kind = kind.or_else(|| error_table::kind_of_words(message)).unwrap_or(ErrorKind::ServerUnavailable);
         let mut error = meta.error(kind, meta.redactor.line(message, MAX_SHOWN));
         error.status = status;
+        error.structured = true;
         error.request_id = error.request_id.or(told.request_id);
         let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
         error.advice = by_code.or_else(|| by_status.and_then(|rule| rule.advice)).map(str::to_owned);

@@ -63,6 +63,13 @@ async fn everything_else_fails_under_the_name_of_saving() {
         (429, "Too many requests"),
         (500, "failed to process request body: unsupported API name"),
         (503, "no healthy upstream"),
+        (400, ""),
+        (400, "blocked"),
+        (400, "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>"),
+        (422, "Unprocessable Entity"),
+        (400, r#"{"error":{"message":"Billing hard limit has been reached","code":"billing_hard_limit_reached"}}"#),
+        (200, "<html>"),
+        (200, ""),
         (200, r#"{"code":"InvalidApiKey","message":"Invalid API-key provided."}"#),
     ] {
         let gateway = Gateway::always(status, body).await;

@@ -1,7 +1,7 @@
 //! The check of an image model as it is saved: it must cost nothing.
 
 use crate::gateway::images::{self, Generation};
-use crate::gateway::{Call, Error, ErrorKind, dashscope};
+use crate::gateway::{Call, Error, ErrorKind, Origin, dashscope};
 use crate::provider::credentials::{ImageCredentials, ImageProtocol};
 use crate::provider::errors::validation_failed;
 use crate::provider::exchange::{VALIDATION_TIMEOUT, exchange};
@@ -9,7 +9,7 @@ use crate::runtime::{Context, InvokeError};
 
 /// In a refusal these speak of the model, the account or the route, and not of the missing prompt. `DashScope` says
 /// "url error" when the model is not served on this path.
-const NOT_ABOUT_THE_INPUT: [&str; 16] = [
+const NOT_ABOUT_THE_INPUT: [&str; 17] = [
     "model not",
     "model_not",
     "modelnot",
@@ -22,6 +22,7 @@ const NOT_ABOUT_THE_INPUT: [&str; 16] = [
     "not found",
     "url error",
     "arrearage",
+    "billing",
     "access denied",
     "accessdenied",
     "quota",
@@ -52,8 +53,12 @@ fn request_without_prompt(credentials: &ImageCredentials) -> Result<Call, Error>
     }
 }
 
-/// Whether the upstream has understood whom and what it was asked, and misses only the prompt.
+/// Whether the upstream has understood whom and what it was asked, and misses only the prompt. What it says itself is
+/// JSON: a page or a line of text comes from something on the way, such as a TLS port that is asked in plain HTTP.
 fn is_about_the_input(error: &Error) -> bool {
+    if !error.structured || error.origin == Some(Origin::Gateway) {
+        return false;
+    }
     if error.kind != ErrorKind::BadRequest || !matches!(error.status, None | Some(200..=299 | 400 | 422)) {
         return false;
     }
@@ -69,6 +74,7 @@ mod tests {
         let mut error = Error::new(ErrorKind::BadRequest, message);
         error.status = Some(status);
         error.code = code.map(str::to_owned);
+        error.structured = true;
         error
     }
 
