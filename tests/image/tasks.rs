@@ -78,6 +78,16 @@ async fn failed_cancelled_and_unknown_tasks_are_told_apart_by_name() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_done_without_a_picture_is_not_asked_for_again() {
+    let gateway = tasks(&[(200, r#"{"output":{"task_id":"x","task_status":"SUCCEEDED","results":[]}}"#)]).await;
+    let credentials = gateway.credentials(fields("dashscope_async"));
+    let error = draw(&context(), fox(credentials, json!({}))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::ServerUnavailable);
+    assert!(error.message.contains(ID) && error.message.contains("no picture"), "{}", error.message);
+    assert_eq!(gateway.asked().len(), 2);
+}
+
+#[tokio::test]
 async fn a_task_that_may_not_be_asked_for_is_named_in_the_error() {
     let gateway = tasks(&[(404, "")]).await;
     let credentials = gateway.credentials(fields("dashscope_async"));

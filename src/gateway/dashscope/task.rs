@@ -30,7 +30,7 @@ pub struct Task {
 pub enum Status {
     /// Waiting or being worked on.
     Running,
-    /// Done, with at least one picture.
+    /// Done; without a picture if the answer holds none.
     Succeeded(Vec<Generated>),
     /// Failed for good: the upstream's code and words.
     Failed(String),
@@ -143,7 +143,7 @@ impl Task {
         let status = output.task_status.as_deref().unwrap_or_default();
         let status = match status {
             "PENDING" | "RUNNING" | "SUSPENDED" => Status::Running,
-            "SUCCEEDED" => output.outcome()?,
+            "SUCCEEDED" => output.outcome(),
             "FAILED" => Status::Failed(output.reason()),
             "CANCELED" | "CANCELLED" => Status::Canceled,
             "UNKNOWN" => Status::Unknown,
@@ -156,7 +156,7 @@ impl Task {
 }
 
 impl Output {
-    fn outcome(&self) -> Result<Status, Error> {
+    fn outcome(&self) -> Status {
         let mut pictures = Vec::new();
         for result in self.results.iter().flatten() {
             if let Some(url) = result.url.as_ref().filter(|url| !url.is_empty()) {
@@ -164,12 +164,10 @@ impl Output {
             }
         }
         pictures.extend(generation::pictures(self.choices.as_deref().unwrap_or_default()));
-        if !pictures.is_empty() {
-            return Ok(Status::Succeeded(pictures));
-        }
-        match self.results.iter().flatten().find(|result| result.code.is_some() || result.message.is_some()) {
-            Some(result) => Ok(Status::Failed(reason(result.code.as_deref(), result.message.as_deref()))),
-            None => Err(json::not_promised("the task succeeded, but its answer holds no picture")),
+        let refused = self.results.iter().flatten().find(|result| result.code.is_some() || result.message.is_some());
+        match refused.filter(|_| pictures.is_empty()) {
+            Some(result) => Status::Failed(reason(result.code.as_deref(), result.message.as_deref())),
+            None => Status::Succeeded(pictures),
         }
     }
 

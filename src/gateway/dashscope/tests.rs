@@ -127,7 +127,7 @@ fn the_states_of_a_task_are_told_apart() {
     };
     assert_eq!(state("CANCELED").unwrap(), Status::Canceled);
     assert_eq!(state("UNKNOWN").unwrap(), Status::Unknown);
-    assert!(state("SUCCEEDED").is_err());
+    assert_eq!(state("SUCCEEDED").unwrap(), Status::Succeeded(Vec::new()));
     assert!(state("ASLEEP").is_err());
 }
 

@@ -89,6 +89,10 @@ pub(super) async fn ask(cx: &Context, credentials: &ImageCredentials, id: &str) 
 pub(super) fn finished(status: Status, id: &str) -> Result<Option<Vec<Generated>>, Error> {
     match status {
         Status::Running => Ok(None),
+        Status::Succeeded(pictures) if pictures.is_empty() => {
+            let message = format!("task {id} succeeded, but its answer holds no picture");
+            Err(Error::new(ErrorKind::Decode, message).advise("Look for the task at the provider"))
+        }
         Status::Succeeded(pictures) => Ok(Some(pictures)),
         Status::Failed(reason) => {
             // The upstream's own trouble is named so; everything else is about this request.
