@@ -41,6 +41,7 @@ pub(super) fn media_type(base64: &str) -> &'static str {
         _ if base64.starts_with("R0lGOD") => "image/gif",
         _ if base64.starts_with("UklGR") => "image/webp",
         _ if base64.starts_with("Qk") => "image/bmp",
+        _ if base64.starts_with("SUkq") || base64.starts_with("TU0A") => "image/tiff",
         _ => "image/png",
     }
 }

@@ -70,6 +70,9 @@ fn the_media_type_is_read_off_the_content() {
         ("/9j/4AAQ", "data:image/jpeg;base64,/9j/4AAQ"),
         ("R0lGODlh", "data:image/gif;base64,R0lGODlh"),
         ("UklGRg==", "data:image/webp;base64,UklGRg=="),
+        ("Qk0eAAAA", "data:image/bmp;base64,Qk0eAAAA"),
+        ("SUkqAA==", "data:image/tiff;base64,SUkqAA=="),
+        ("TU0AKg==", "data:image/tiff;base64,TU0AKg=="),
         ("data:image/tiff;base64,SUkq", "data:image/tiff;base64,SUkq"),
         ("https://example.com/x", "https://example.com/x"),
     ] {
