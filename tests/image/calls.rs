@@ -1,4 +1,4 @@
-use crate::scripted::{Asked, Gateway};
+use crate::scripted::{Asked, Gateway, answer};
 use crate::{content, context, draw, fields, fox, picture, says};
 use higress_dify_plugin::runtime::ErrorKind;
 use higress_dify_plugin::runtime::entities::{Content, ContentPart, Role};
@@ -156,6 +156,21 @@ async fn a_picture_by_content_is_a_file_in_every_format() {
         assert_eq!((&files[0]["mime_type"], &files[0]["filename"]), (&"image/png".into(), &"image-1.png".into()));
         let usage = &deltas.last().unwrap()["usage"];
         assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&Value::from(50), &Value::from(4160)));
+    }
+}
+
+#[tokio::test]
+async fn a_picture_over_the_host_s_line_is_an_error_that_says_what_to_do() {
+    let gateway = Gateway::start(async |_: Asked| {
+        let content = format!("iVBORw0KGgo{}", "A".repeat(5 * 1024 * 1024));
+        answer(200, json!({"data": [{"b64_json": content}]}).to_string())
+    })
+    .await;
+    let credentials = gateway.credentials(fields("openai_images"));
+    let error = draw(&context(), fox(credentials, json!({}))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadRequest);
+    for part in ["[higress] ", "5 MiB", "smaller"] {
+        assert!(error.message.contains(part), "{part}: {}", error.message);
     }
 }
 

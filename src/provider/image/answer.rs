@@ -2,8 +2,13 @@
 
 use super::parameters::OutputFormat;
 use crate::gateway::images::Generated;
+use crate::provider::errors::TAG;
 use crate::runtime::entities::{ContentPart, ImageDetail, LlmUsage, Media, MediaKind};
+use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{InvokeError, LlmOutput};
+
+/// How much of the host's longest line is left for pictures beside everything around them.
+const MAX_CONTENT: usize = LINE_LIMIT - 64 * 1024;
 
 /// Known picture types by the extension of an address: what it is called, and its media type.
 const TYPES: [(&str, &str, &str); 6] = [
@@ -63,11 +68,33 @@ impl Answer {
         for part in self.parts(output) {
             match part {
                 ContentPart::Text(text) => out.text(&text).await?,
-                file @ ContentPart::Media(_) => out.parts(vec![file]).await?,
+                file @ ContentPart::Media(_) => {
+                    refuse_if_too_large(std::slice::from_ref(&file), "the picture is made")?;
+                    out.parts(vec![file]).await?;
+                }
             }
         }
         out.finish(usage, Some("stop".to_owned()), None).await
     }
+}
+
+/// Refuses what does not fit into one message: of a call a picture, of a polled task all of them. `made` says what is
+/// lost by it.
+pub(super) fn refuse_if_too_large(content: &[ContentPart], made: &str) -> Result<(), InvokeError> {
+    let size: usize = content
+        .iter()
+        .map(|part| match part {
+            ContentPart::Text(text) => text.len(),
+            ContentPart::Media(file) => file.base64_data.len() + file.url.len(),
+        })
+        .sum();
+    if size > MAX_CONTENT {
+        return Err(InvokeError::bad_request(format!(
+            "{TAG}{made}, but larger than the 5 MiB that Dify takes in one message. Ask for fewer (n) or smaller (size) \
+             pictures."
+        )));
+    }
+    Ok(())
 }
 
 fn file(picture: &Generated, number: usize) -> Media {

@@ -1,7 +1,7 @@
 //! Dify's polling: a call starts the task, others ask for it. Between them everything is in the state that Dify keeps,
 //! so that any process can answer the next question.
 
-use super::answer::Answer;
+use super::answer::{Answer, refuse_if_too_large};
 use super::parameters::{ImageParameters, OutputFormat};
 use super::prompt::ImagePrompt;
 use super::task;
@@ -9,15 +9,11 @@ use super::usage;
 use crate::gateway::dashscope::Status;
 use crate::provider::credentials::{ImageCredentials, ImageProtocol, LlmCredentials};
 use crate::provider::errors::{TAG, refused};
-use crate::runtime::entities::{CheckPollingRequest, ContentPart, Credentials, LlmRequest, PollingAnswer};
-use crate::runtime::protocol::outbound::LINE_LIMIT;
+use crate::runtime::entities::{CheckPollingRequest, Credentials, LlmRequest, PollingAnswer};
 use crate::runtime::{Context, InvokeError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// How much of the host's longest line is left for pictures beside everything around them.
-const MAX_CONTENT: usize = LINE_LIMIT - 64 * 1024;
 
 /// What is known between two questions. Numbers come back as floats: Dify's daemon passes the state through them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +84,7 @@ async fn check(cx: &Context, request: CheckPollingRequest) -> Result<PollingAnsw
     let pictures = task::finished(status, &state.task_id)?.unwrap_or_default();
     let answer = Answer::of(pictures);
     let content = answer.parts(OutputFormat::named(&state.output_format).unwrap_or_default());
-    refuse_if_too_large(&content, &state.task_id)?;
+    refuse_if_too_large(&content, &format!("the picture of task {} is made", state.task_id))?;
     let mut usage = usage(cx, credentials, &answer);
     usage.latency = state.age().as_secs_f64();
     Ok(PollingAnswer::Succeeded { content, usage, structured_output: None })
@@ -115,22 +111,4 @@ impl State {
 
 fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// The answer of a polled task is one message, unlike that of a call.
-fn refuse_if_too_large(content: &[ContentPart], id: &str) -> Result<(), InvokeError> {
-    let size: usize = content
-        .iter()
-        .map(|part| match part {
-            ContentPart::Text(text) => text.len(),
-            ContentPart::Media(file) => file.base64_data.len() + file.url.len(),
-        })
-        .sum();
-    if size > MAX_CONTENT {
-        return Err(InvokeError::bad_request(format!(
-            "{TAG}task {id} is done, but its pictures are larger than the 5 MiB that Dify takes in one message. Ask \
-             for fewer (n) or smaller (size) pictures."
-        )));
-    }
-    Ok(())
 }
