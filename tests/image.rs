@@ -10,6 +10,8 @@ mod processes;
 mod saving;
 #[path = "retrieval/scripted.rs"]
 mod scripted;
+#[path = "image/signed.rs"]
+mod signed;
 #[path = "image/tasks.rs"]
 mod tasks;
 

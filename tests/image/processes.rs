@@ -41,9 +41,11 @@ async fn call(action: &str, credentials: &Credentials, more: Value) -> Value {
     result["data"].clone()
 }
 
-fn form(gateway: &Gateway) -> Credentials {
+fn form(gateway: &Gateway, key: &str) -> Credentials {
     let mut form = fields("dashscope_async");
     form["advanced_options"] = r#"{"polling":true}"#.into();
+    form["consumer_auth_mode"] = "api_key".into();
+    form["api_key"] = key.into();
     gateway.credentials(form)
 }
 
@@ -57,18 +59,22 @@ fn fox() -> Value {
 #[tokio::test]
 async fn a_task_is_started_checked_and_fetched_by_three_processes() {
     let gateway = tasks(&[(200, RUNNING), (200, SUCCEEDED)]).await;
-    let credentials = form(&gateway);
+    let credentials = form(&gateway, "sk-first");
     let started = call("start_polling", &credentials, fox()).await;
+    assert!(!started.to_string().contains("sk-first"));
     assert_eq!((&started["status"], &started["plugin_state"]["task_id"]), (&"running".into(), &ID.into()));
     let state = |answer: &Value| json!({"plugin_state": answer["plugin_state"]});
     let checked = call("check_polling", &credentials, state(&started)).await;
     assert_eq!(checked["status"], "running");
-    let done = call("check_polling", &credentials, state(&checked)).await;
+    // The key was changed in Dify meanwhile: the state holds nothing of the old one.
+    let done = call("check_polling", &form(&gateway, "sk-second"), state(&checked)).await;
     assert_eq!((&done["status"], &done["error"]), (&"succeeded".into(), &Value::Null));
     let parts = done["result"]["message"]["content"].as_array().unwrap();
     assert_eq!(parts[0]["data"], URLS);
     let kinds: Vec<&str> = parts.iter().map(|part| part["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["text", "image", "image"]);
+    let keys: Vec<_> = gateway.asked().iter().map(|asked| asked.headers["authorization"].clone()).collect();
+    assert_eq!(keys, ["Bearer sk-first", "Bearer sk-first", "Bearer sk-second"]);
     let submitted = gateway.asked().iter().filter(|asked| asked.line.starts_with("POST")).count();
     assert_eq!(submitted, 1, "no process submits it again");
 }
@@ -76,9 +82,7 @@ async fn a_task_is_started_checked_and_fetched_by_three_processes() {
 #[tokio::test]
 async fn an_unreadable_model_is_a_failed_task_on_the_wire_too() {
     let gateway = Gateway::always(500, "").await;
-    let mut credentials = form(&gateway);
-    credentials.0.insert("consumer_auth_mode".to_owned(), "api_key".into());
-    let answer = call("start_polling", &credentials, fox()).await;
+    let answer = call("start_polling", &form(&gateway, ""), fox()).await;
     assert_eq!(answer["status"], "failed");
     assert!(answer["error"].as_str().unwrap().contains("api_key is empty"), "{answer}");
 }

@@ -515,6 +515,22 @@ async fn prefix_dimensions_and_truncation_only_where_they_are_set() {
 }
 
 #[tokio::test]
+async fn questions_and_documents_have_a_prefix_of_their_own() {
+    let gateway = Gateway::start(async |asked: Asked| backwards(&asked)).await;
+    let credentials = gateway.credentials(json!({"document_prefix": "passage: ", "query_prefix": "query: "}));
+    for (input_type, sent) in [(InputType::Document, "passage: fox"), (InputType::Query, "query: fox")] {
+        let request = TextEmbeddingRequest {
+            model: "my-emb".to_owned(),
+            credentials: credentials.clone(),
+            texts: vec!["fox".to_owned()],
+            input_type,
+        };
+        embedding::invoke_text(&context(), request).await.unwrap();
+        assert_eq!(inputs(gateway.asked().last().unwrap()), [sent]);
+    }
+}
+
+#[tokio::test]
 async fn a_text_that_is_too_long_is_named_with_the_way_out() {
     let gateway = Gateway::always(
         400,
