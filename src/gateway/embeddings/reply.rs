@@ -51,10 +51,8 @@ pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
         .or_else(|| wire.output.and_then(|output| output.embeddings))
         .ok_or_else(|| json::not_promised("the answer holds no vectors: neither `data` nor `output.embeddings`"))?;
     if entries.len() != expected {
-        return Err(json::not_promised(format!(
-            "{expected} texts were sent in one request, but {} vectors came back",
-            entries.len()
-        )));
+        let message = format!("{expected} texts were sent in one request, but {} vectors came back", entries.len());
+        return Err(json::not_promised(message).advise("Set max_chunks to 1 if the model takes one text per request"));
     }
     let vectors = in_order(&entries)?;
     let length = vectors.first().map_or(0, |vector| vector.length);
