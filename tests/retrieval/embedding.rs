@@ -545,6 +545,20 @@ async fn a_text_that_is_too_long_is_named_with_the_way_out() {
     }
 }
 
+/// Text Embeddings Inference answers 413 to a text that is too long as well as to a batch that is too large.
+#[tokio::test]
+async fn a_text_that_is_too_long_is_not_taken_for_a_batch_that_is_too_large() {
+    let gateway = Gateway::always(
+        413,
+        r#"{"error":"`inputs` must have less than 512 tokens. Given: 600","error_type":"Validation","code":413}"#,
+    )
+    .await;
+    let texts = vec!["short".to_owned(), "very long ".repeat(600)];
+    let error = embed(gateway.credentials(json!({})), texts).await.unwrap_err();
+    assert_eq!((error.kind, gateway.asked().len()), (ErrorKind::BadRequest, 1));
+    assert!(error.message.contains("number 2"), "{}", error.message);
+}
+
 #[tokio::test]
 async fn tokens_are_estimated_where_the_upstream_counts_none() {
     let gateway = Gateway::always(200, r#"{"data":[{"index":0,"embedding":[1]}]}"#).await;

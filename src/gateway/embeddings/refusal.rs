@@ -19,7 +19,7 @@ const TOO_MANY: [&str; 11] = [
 ];
 
 /// How they say that one text is too long.
-const TOO_LONG: [&str; 9] = [
+const TOO_LONG: [&str; 10] = [
     "context length",
     "context_length",
     "input length",
@@ -29,11 +29,12 @@ const TOO_LONG: [&str; 9] = [
     "too long",
     "too many tokens",
     "maximum input",
+    "must have less than",
 ];
 
 /// Whether a smaller batch may be accepted.
 pub fn is_batch_too_large(error: &Error) -> bool {
-    error.status == Some(413) || counts_inputs(error)
+    counts_inputs(error) || (error.status == Some(413) && !is_text_too_long(error))
 }
 
 /// Whether that is because of how many texts there are, which is the same for the next batch. A body of too many bytes
