@@ -72,8 +72,10 @@ impl Gate {
 
     /// Lets in whoever's turn it is.
     fn admit(self: &Arc<Self>) {
-        while let Some(waiter) = self.state().next() {
-            // One who has just left gives the permit back by dropping it.
+        loop {
+            // A statement of its own, which ends with the lock: one who has just left gives the permit back by dropping
+            // it, and that takes the lock again.
+            let Some(waiter) = self.state().next() else { return };
             let _ = waiter.turn.send(Permit(Arc::clone(self)));
         }
     }
@@ -97,6 +99,10 @@ impl State {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
 
     fn endpoint(name: &str) -> Endpoint {
         Endpoint::parse(&format!("http://limiter.test/{name}")).unwrap()
@@ -129,6 +135,37 @@ mod tests {
         let low = low.await;
         let high = high.await;
         drop((low, high));
+    }
+
+    /// The permit may be on its way to one who leaves at that very moment, on another thread.
+    #[test]
+    fn who_leaves_while_being_let_in_blocks_nobody() {
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let here = endpoint("crowd");
+            for _ in 0..300 {
+                let only = acquire(&here, 1).now_or_never().expect("the place is free");
+                let mut waiting = Box::pin(acquire(&here, 1));
+                assert!((&mut waiting).now_or_never().is_none());
+                let together = AtomicUsize::new(0);
+                let meet = || {
+                    together.fetch_add(1, Ordering::SeqCst);
+                    while together.load(Ordering::SeqCst) < 2 {
+                        std::hint::spin_loop();
+                    }
+                };
+                thread::scope(|scope| {
+                    scope.spawn(|| {
+                        meet();
+                        drop(waiting);
+                    });
+                    meet();
+                    drop(only);
+                });
+            }
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("the endpoint is blocked");
     }
 
     #[tokio::test]
