@@ -1,5 +1,7 @@
 //! Text generation at its boundaries: streams in, what Dify gets out; requests as they leave; whole calls.
 
+#[path = "text/caller.rs"]
+mod caller;
 #[path = "text/calls.rs"]
 mod calls;
 #[path = "text/comparison.rs"]
@@ -16,3 +18,5 @@ mod replies;
 mod saving;
 #[path = "text/server.rs"]
 mod server;
+#[path = "text/tools.rs"]
+mod tools;

@@ -30,7 +30,7 @@ fn events<'a>(mut framer: Framer, mut pieces: impl Iterator<Item = &'a [u8]>) ->
 }
 
 /// Name and data of each event, read as simply as the standard's text goes. Beyond it, an event that the end cuts short
-/// counts, and a line that is a JSON object is an event of its own.
+/// counts, and a line that is a JSON object or begins an HTML page is an event of its own.
 fn by_the_standard(data: &[u8]) -> Vec<(String, String)> {
     let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
     let mut events = Vec::new();
@@ -42,7 +42,8 @@ fn by_the_standard(data: &[u8]) -> Vec<(String, String)> {
         }
         let object = line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&line).is_ok();
         let line = String::from_utf8_lossy(&line);
-        if object {
+        let page = ["<html", "<!doctype html"].iter().any(|tag| line.to_ascii_lowercase().starts_with(tag));
+        if object || page {
             end_event(&mut name, &mut lines, &mut events);
             events.push((String::new(), line.into_owned()));
             continue;

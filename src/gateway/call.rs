@@ -154,6 +154,12 @@ async fn receive(
     let Limits { total_timeout, deadline } = limits;
     let mut body = Body { response, meta, idle_timeout: options.idle_timeout, total_timeout, deadline };
     if status.is_success() {
+        // What was asked for is unpacked, and its header gone.
+        if let Some(encoding) = hints::text(&headers, "content-encoding").filter(|encoding| *encoding != "identity") {
+            let message = format!("the answer is packed as `{}`, which was not asked for", body.meta.excerpt(encoding));
+            let error = body.meta.error(ErrorKind::Decode, message);
+            return Err(error.advise("Let the gateway and the provider answer unpacked, or with gzip").into());
+        }
         let meta = body.meta.clone();
         return Ok(Reply { status, headers, meta, retries: 0, waited: Duration::ZERO, body });
     }

@@ -143,23 +143,15 @@ pub(super) fn undecodable(meta: &ReplyMeta, what: &str, body: &[u8]) -> Error {
 /// What a JSON body says, if it speaks of an error.
 fn told(value: &Value) -> Option<Told> {
     let body = value.as_object()?;
-    let filled = |value: &&Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Number(number) => number.as_i64() != Some(0),
-        _ => true,
-    };
     let text = |fields: &serde_json::Map<String, Value>, names: &[&str]| -> Option<String> {
-        names.iter().find_map(|name| fields.get(*name).filter(filled).map(said))
+        names.iter().find_map(|name| fields.get(*name).filter(|value| is_filled(value)).map(said))
     };
     let request_id = text(body, &["request_id", "requestId", "RequestId", "id"]);
     let mut told = Told { request_id: request_id.and_then(|id| hints::request_id_text(&id)), ..Told::default() };
     // An answer that carries a result is an error only if it says so under `error`.
-    let has_result =
-        ["choices", "output", "data", "results"].iter().any(|name| body.get(*name).is_some_and(|v| filled(&v)));
+    let has_result = ["choices", "output", "data", "results"].iter().any(|name| body.get(*name).is_some_and(is_filled));
     let (code, kind);
-    match body.get("error").filter(filled) {
+    match body.get("error").filter(|error| is_filled(error)) {
         Some(Value::Object(error)) => {
             told.message = text(error, &["message", "msg", "detail", "reason"]);
             (code, kind) = (text(error, &["code"]), text(error, &["type"]));
@@ -194,6 +186,17 @@ fn told(value: &Value) -> Option<Told> {
     told.kind = [&code, &kind].into_iter().flatten().find_map(|name| error_table::kind_of_code(name));
     told.code = code.filter(|code| code.parse::<f64>().is_err()).or(kind);
     Some(told)
+}
+
+/// Whether a value says anything: some gateways give every answer an error object whose fields are all empty.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => fields.values().any(is_filled),
+        Value::Number(number) => number.as_i64() != Some(0),
+        _ => true,
+    }
 }
 
 fn means_success(code: &str) -> bool {

@@ -25,6 +25,8 @@ pub const MAX_EVENT: usize = 8 << 20;
 const MAX_COMMENTS: usize = 16;
 const MAX_COMMENT: usize = 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// How an HTML page begins.
+const HTML: [&[u8]; 2] = [b"<!doctype html", b"<html"];
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,8 +42,9 @@ pub struct Event {
 /// Finds events in bytes that come in pieces of any size.
 ///
 /// Lines end in LF, CR or CRLF; a byte order mark at the start is dropped, invalid UTF-8 replaced. Events without data
-/// are dropped, as the standard has it. Beyond the standard, a line that is a JSON object is an event: servers that fail
-/// in the middle of a stream write their error without `data:`, and to overlook it would make a cut answer a whole one.
+/// are dropped, as the standard has it. Beyond the standard, a line that is a JSON object or begins an HTML page is an
+/// event: servers that fail in the middle of a stream write their error without `data:`, and to overlook it would make
+/// a cut answer a whole one.
 #[derive(Debug)]
 pub struct Framer {
     max_event: usize,
@@ -151,7 +154,7 @@ impl Framer {
             }
             // An unknown field; the parser would take the mark for the start of a stream.
             line if line.starts_with(BYTE_ORDER_MARK) => {}
-            line if line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_ok() => {
+            line if is_foreign(line) => {
                 self.end_event();
                 self.complete.push_back(Event { data: text(line), ..Event::default() });
             }
@@ -197,6 +200,15 @@ impl Framer {
         }
         let message = format!("An event of the stream is larger than {} bytes", self.max_event);
         Err(Error::new(ErrorKind::TooLarge, message).advise("Ask for a shorter answer, or without streaming"))
+    }
+}
+
+/// Whether a line is what a server writes when it fails, and no field of an event.
+fn is_foreign(line: &[u8]) -> bool {
+    match line.first() {
+        Some(b'{') => serde_json::from_slice::<IgnoredAny>(line).is_ok(),
+        Some(b'<') => HTML.iter().any(|tag| line.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))),
+        _ => false,
     }
 }
 

@@ -341,25 +341,6 @@ async fn a_whole_answer_may_lack_content_and_parts_of_its_usage() {
 }
 
 #[tokio::test]
-async fn calls_in_the_older_shape_have_ids_of_their_own() {
-    let body = concat!(
-        "data: {\"choices\":[{\"delta\":{\"function_call\":{\"name\":\"f\",\"arguments\":\"\"}}}]}\n\n",
-        "data: {\"choices\":[{\"delta\":{\"function_call\":{\"arguments\":\"{\\\"a\\\":1}\"}},\"finish_reason\":\"function_call\"}]}\n\n",
-    );
-    let server = Server::start(vec![stream(body), stream(body)]).await;
-    let mut ids = Vec::new();
-    for _ in 0..2 {
-        let outcome = invoke(asks(&server, json!({"function_calling_type": "function_call"}), json!({}))).await;
-        let calls: Vec<_> =
-            outcome.deltas.iter().filter_map(|delta| delta["message"]["tool_calls"].as_array()).flatten().collect();
-        assert_eq!(calls.len(), 1);
-        assert_eq!(calls[0]["function"], json!({"name": "f", "arguments": "{\"a\":1}"}));
-        ids.push(calls[0]["id"].as_str().unwrap().to_owned());
-    }
-    assert!(ids[0] != ids[1] && ids.iter().all(|id| !id.is_empty()));
-}
-
-#[tokio::test]
 async fn one_and_one_point_zero_are_sent_as_the_same_number_and_fractions_are_rounded() {
     let (_, sent) = hello(json!({}), json!({"max_tokens": 50.0, "temperature": 1, "top_p": 0.125, "seed": 7.0})).await;
     assert_eq!((&sent.body["max_tokens"], &sent.body["seed"]), (&json!(50), &json!(7)));
@@ -368,14 +349,20 @@ async fn one_and_one_point_zero_are_sent_as_the_same_number_and_fractions_are_ro
 }
 
 #[tokio::test]
-async fn tools_are_told_as_text_to_a_model_that_cannot_call_and_no_message_is_empty() {
+async fn a_message_of_a_role_that_is_new_to_dify_is_sent() {
     let server = Server::start(vec![stream(HELLO)]).await;
     let mut request = asks(&server, json!({}), json!({}));
-    let mut result = says(Role::Tool, "42");
-    result.tool_call_id = Some("c1".to_owned());
-    request.prompt_messages.push(result);
+    request.prompt_messages.insert(0, says(Role::Developer, "Be brief."));
     assert_eq!(invoke(request).await.result, Ok(()));
-    let sent = &server.sent()[0].body;
-    assert_eq!(sent["messages"][1], json!({"role": "user", "content": "Result of a tool:\n42"}));
-    assert_eq!(sent.get("tools"), None);
+    assert_eq!(server.sent()[0].body["messages"][0], json!({"role": "developer", "content": "Be brief."}));
+}
+
+#[tokio::test]
+async fn prices_of_the_options_are_those_of_the_answer() {
+    let more = json!({"advanced_options": r#"{"input_price":"2","output_price":"8","currency":"RMB"}"#});
+    let (outcome, _) = hello(more, json!({})).await;
+    let usage = &outcome.last()["usage"];
+    // Nine tokens in and one out, per million.
+    assert_eq!(usage["total_price"].as_str().unwrap().trim_end_matches('0'), "0.000026");
+    assert_eq!((&usage["currency"], &usage["prompt_unit_price"]), (&json!("RMB"), &json!("2")));
 }

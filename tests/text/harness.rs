@@ -8,6 +8,11 @@ use higress_dify_plugin::runtime::entities::{
 use higress_dify_plugin::runtime::transport::memory::llm_output;
 use higress_dify_plugin::runtime::{Context, InvokeError};
 use serde_json::{Map, Value, json};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 pub(crate) fn credentials(url: &str, more: Value) -> Credentials {
     let mut values = object(json!({"endpoint_url": url, "gateway_model_name": "qwen3-max"}));
@@ -100,6 +105,14 @@ pub(crate) const HELLO: &str = concat!(
     "data: [DONE]\n\n"
 );
 
+/// What ends an answer.
+pub(crate) const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+/// One event of a stream.
+pub(crate) fn event(data: &Value) -> String {
+    format!("data: {data}\n\n")
+}
+
 pub(crate) const WHOLE: &str = r#"{"id":"c1","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello","reasoning_content":"Hm."},"finish_reason":"length"}],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}"#;
 
 /// Saves the model, as its form does.
@@ -110,4 +123,21 @@ pub(crate) async fn save(server: &Server, more: Value) -> Result<Credentials, In
         credentials: credentials(&server.url, more),
     };
     llm::validate(&Context::new("S1", "validate_model_credentials"), &model).await
+}
+
+/// The plugin's own program, given these requests: every line that it writes.
+pub(crate) async fn program(requests: &[Value]) -> Vec<Value> {
+    let mut plugin = Command::new(env!("CARGO_BIN_EXE_higress-dify-plugin"))
+        .env("INSTALL_METHOD", "local")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    plugin.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
+    let output = timeout(Duration::from_secs(60), plugin.wait_with_output()).await.unwrap().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    output.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }

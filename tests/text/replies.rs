@@ -1,6 +1,6 @@
 //! Every kind of reply: what a body is called and what it is, how it is packed, where it is cut, what fails in it.
 
-use crate::harness::{HELLO, Outcome, WHOLE, asks, invoke, object};
+use crate::harness::{HELLO, Outcome, STOP, WHOLE, asks, event, invoke, object};
 use crate::server::{Server, broken_stream, packed, reply, stream};
 use higress_dify_plugin::runtime::ErrorKind;
 use serde_json::{Value, json};
@@ -10,15 +10,9 @@ async fn outcome_of(answer: Vec<u8>) -> Outcome {
     invoke(asks(&server, json!({}), json!({}))).await
 }
 
-fn event(data: &Value) -> String {
-    format!("data: {data}\n\n")
-}
-
 fn says(text: &str) -> String {
     event(&json!({"choices": [{"index": 0, "delta": {"content": text}}]}))
 }
-
-const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 /// One answer of more than a KiB, in one line or in many.
 fn long_whole(indented: bool) -> (String, String) {
@@ -149,6 +143,54 @@ async fn an_error_in_mid_stream_has_the_kind_of_one_at_the_start_and_stands_behi
 }
 
 #[tokio::test]
+async fn an_error_page_in_mid_stream_is_an_error_and_behind_the_reason_nothing_that_counts() {
+    let page = "<html><title>502 Bad Gateway</title></html>\n\n";
+    let outcome = outcome_of(stream(&format!("{}{page}", says("Hello")))).await;
+    assert_eq!(outcome.text(), "Hello");
+    assert_eq!(outcome.result.unwrap_err().kind, ErrorKind::ServerUnavailable);
+    let finished = event(&json!({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}));
+    for rest in [page, "data: <html>502</html>\n\n", "data: {\"choices\":[],\"usa"] {
+        let outcome = outcome_of(stream(&format!("{finished}{rest}"))).await;
+        assert_eq!((outcome.result.clone(), outcome.text()), (Ok(()), "Hello".to_owned()), "{rest}");
+        assert_eq!(outcome.last()["finish_reason"], "stop");
+    }
+}
+
+#[tokio::test]
+async fn an_error_field_that_says_nothing_is_no_error() {
+    for nothing in [json!(null), json!({}), json!(""), json!({"message": "", "type": "", "param": null, "code": 0})] {
+        let chunk = json!({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}], "error": nothing});
+        let outcome = outcome_of(stream(&event(&chunk))).await;
+        assert_eq!((outcome.result.clone(), outcome.text()), (Ok(()), "Hello".to_owned()), "{nothing}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_answers_at_once_the_first_is_the_answer() {
+    let whole = |first: &str, second: &str| {
+        json!({"choices": [{"index": 0, "message": {"content": first}, "finish_reason": "stop"},
+            {"index": 1, "message": {"content": second}, "finish_reason": "length"}]})
+    };
+    let pieces = json!({"choices": [{"index": 0, "delta": {"content": "one"}, "finish_reason": "stop"},
+        {"index": 1, "delta": {"content": "two"}, "finish_reason": "length"}]});
+    for answer in [stream(&event(&pieces)), reply("200 OK", "application/json", &whole("one", "two").to_string())] {
+        let outcome = outcome_of(answer).await;
+        assert_eq!((outcome.result.clone(), outcome.text()), (Ok(()), "one".to_owned()));
+        assert_eq!(outcome.last()["finish_reason"], "stop");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_an_encoding_that_nobody_asked_for_is_named() {
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: br\r\ncontent-length: 4\r\n\r\n";
+    let outcome = outcome_of([head.as_bytes(), b"\x0b\x02\x80\x03"].concat()).await;
+    let error = outcome.result.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::ServerUnavailable);
+    assert!(error.message.contains("`br`"), "{error}");
+}
+
+#[tokio::test]
 async fn an_error_after_thinking_closes_the_thinking_first() {
     let body = format!(
         "{}{}",
@@ -176,25 +218,6 @@ async fn a_character_cut_between_two_events_is_whole_and_a_lone_half_does_no_har
     let server = Server::start(vec![stream(body)]).await;
     let outcome = invoke(asks(&server, json!({"agent_thought_support": "supported"}), json!({}))).await;
     assert_eq!(outcome.text(), "<think>\nthink 🤔\n</think>\n\na😀b \u{fffd} c \u{fffd}");
-}
-
-#[tokio::test]
-async fn halves_of_characters_in_a_calls_arguments_do_not_spoil_it() {
-    let piece = |arguments: &str| {
-        let call = format!(r#"{{"index":0,"id":"c1","function":{{"name":"f","arguments":"{arguments}"}}}}"#);
-        format!("data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{call}]}}}}]}}\n\n")
-    };
-    for (first, second, expected) in [
-        (r#"{\"a\":\"\ud83d"#, r#"\ude00\"}"#, json!({"a": "😀"})),
-        (r#"{\"a\":\"\\ud83d"#, r#"\\ude00\"}"#, json!({"a": "😀"})),
-        (r#"{\"a\":\"\\ud83d"#, r#"\"}"#, json!({"a": "\u{fffd}"})),
-    ] {
-        let outcome = outcome_of(stream(&format!("{}{}{STOP}", piece(first), piece(second)))).await;
-        assert_eq!(outcome.result, Ok(()), "{first} {second}");
-        let calls = outcome.deltas.iter().find_map(|delta| delta["message"]["tool_calls"][0]["function"].as_object());
-        let arguments: Value = serde_json::from_str(calls.unwrap()["arguments"].as_str().unwrap()).unwrap();
-        assert_eq!(arguments, expected);
-    }
 }
 
 #[tokio::test]
@@ -253,6 +276,21 @@ async fn the_last_usage_and_the_last_real_reason_come_once_and_on_the_last_chunk
     assert_eq!(ends.len(), 1);
     assert_eq!((&ends[0]["finish_reason"], &ends[0]["usage"]["total_tokens"]), (&json!("length"), &json!(10)));
     assert_eq!(ends[0], outcome.last());
+}
+
+#[tokio::test]
+async fn usage_counts_where_it_stands_and_as_far_as_it_goes() {
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11});
+    let in_choice = json!({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop", "usage": usage}]});
+    let outcome = outcome_of(stream(&event(&in_choice))).await;
+    assert_eq!(outcome.last()["usage"]["prompt_tokens"], 9);
+    assert!(!outcome.cx.recorded().tokens_estimated);
+    let only_total = json!({"choices": [{"delta": {"content": "Hello"}}], "usage": {"total_tokens": 500}});
+    let outcome = outcome_of(stream(&event(&only_total))).await;
+    let usage = &outcome.last()["usage"];
+    assert_eq!((&usage["total_tokens"], &usage["completion_tokens"]), (&json!(500), &json!(1)));
+    assert_eq!(usage["prompt_tokens"], 499);
+    assert!(outcome.cx.recorded().tokens_estimated);
 }
 
 #[tokio::test]

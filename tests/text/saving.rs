@@ -2,8 +2,13 @@
 
 use crate::harness::{HELLO, asks, credentials, invoke, save};
 use crate::server::{Server, broken_stream, reply, stalled_stream, stream};
-use higress_dify_plugin::runtime::ErrorKind;
+use higress_dify_plugin::provider::llm;
+use higress_dify_plugin::runtime::entities::{ModelRef, ModelType};
+use higress_dify_plugin::runtime::{Context, ErrorKind};
 use serde_json::json;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn saving_sends_the_cheapest_request_and_returns_the_credentials_unchanged() {
@@ -15,6 +20,46 @@ async fn saving_sends_the_cheapest_request_and_returns_the_credentials_unchanged
         "messages": [{"role": "user", "content": "ping"}],
     });
     assert_eq!(server.sent()[0].body, expected);
+}
+
+#[tokio::test]
+async fn saving_closes_the_connection_behind_the_first_piece_of_an_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 4096];
+        while !buffer.windows(6).any(|window| window == b"\"ping\"") {
+            stream.read(&mut buffer).await.unwrap();
+        }
+        let first = "data: {\"choices\":[{\"delta\":{\"content\":\"Once\"}}]}\n\n";
+        stream.write_all(&broken_stream(first)).await.unwrap();
+        // The model would write on for as long as anybody reads.
+        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+    });
+    let model =
+        ModelRef { model_type: ModelType::Llm, model: "my-qwen".to_owned(), credentials: credentials(&url, json!({})) };
+    llm::validate(&Context::new("S1", "validate_model_credentials"), &model).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), gateway).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn saving_takes_the_road_that_calls_take() {
+    let server = Server::start(vec![stream(HELLO)]).await;
+    let more = json!({
+        "extra_headers": r#"{"X-Tenant":"blue"}"#, "consumer_auth_mode": "api_key", "api_key": "sk-test",
+        "advanced_options": r#"{"cache_bypass":true,"llm_model_header":true,"key_header":"x-api-key"}"#,
+        "thinking_param_style": "enable_thinking",
+    });
+    save(&server, more).await.unwrap();
+    let sent = server.sent().remove(0);
+    let head = sent.head.to_ascii_lowercase();
+    for header in
+        ["x-tenant: blue", "x-api-key: sk-test", "x-higress-llm-model: qwen3-max", "x-higress-skip-ai-cache: on"]
+    {
+        assert!(head.contains(header), "{header} in {head}");
+    }
+    assert_eq!(sent.body["enable_thinking"], false);
 }
 
 #[tokio::test]
@@ -85,5 +130,5 @@ async fn saving_is_over_after_thirty_seconds() {
     let error = saving.await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::CredentialsValidateFailed);
     assert!(error.message.contains("30"), "{error}");
-    assert!(started.elapsed() <= std::time::Duration::from_secs(31));
+    assert!(started.elapsed() <= Duration::from_secs(31));
 }

@@ -44,6 +44,8 @@ pub struct Choice<'a> {
     /// Why the answer ended; empty until it does.
     #[serde(borrow)]
     pub finish_reason: Text<'a>,
+    /// What it cost, where Moonshot's models say it.
+    pub usage: Maybe<Box<Usage>>,
 }
 
 /// What a piece adds.

@@ -336,6 +336,20 @@ fn every_row_of_the_table_says_what_to_do() {
 }
 
 #[test]
+fn every_row_with_words_is_reached_by_them() {
+    for rule in error_table::RULES {
+        let text = match rule.text {
+            error_table::Text::Starts(words) => format!("{words} and more"),
+            error_table::Text::Has(words) => format!("{{{words}}}"),
+            error_table::Text::Empty => String::new(),
+            error_table::Text::Any => continue,
+        };
+        let found = error_table::rule(rule.status.0, &text, None).unwrap();
+        assert_eq!((found.status, found.text, found.advice), (rule.status, rule.text, rule.advice), "{text:?}");
+    }
+}
+
+#[test]
 fn a_code_that_is_known_has_advice_of_its_own_also_inside_an_answer() {
     for (code, advice) in [
         ("context_length_exceeded", "Shorten"),

@@ -135,6 +135,8 @@ impl StreamState {
             Ok(None) if !named_error => return Ok(Flow::Continue),
             Ok(None) => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
             Err(_) if named_error => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
+            // The answer is there, and what came to harm is at most its usage.
+            Err(_) if self.is_finished() => return Ok(Flow::Continue),
             Err(error) => return Err(self.no_json(&error, data, meta)),
         };
         if chunk.is_denial() {
@@ -165,10 +167,11 @@ impl StreamState {
         if let Some(detail) = chunk.x_higress_guardrail.filter(|_| guarded) {
             self.guard.get_or_insert_default().note(detail.get());
         }
-        for choice in chunk.choices.0 {
-            self.choice(choice, guarded, out)?;
-        }
-        Ok(())
+        // Several choices are several answers, and nobody asks for more than one. Their indices do not tell them apart:
+        // Higress numbers the blocks of Claude's one answer there.
+        let Some(choice) = chunk.choices.0.into_iter().next() else { return Ok(()) };
+        self.usage = latest(self.usage, choice.usage.0.as_deref().copied());
+        self.choice(choice, guarded, out)
     }
 
     fn choice<'c>(&mut self, choice: Choice<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {

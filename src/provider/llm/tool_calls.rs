@@ -38,6 +38,17 @@ impl Call {
     fn is_complete(&self) -> bool {
         self.arguments.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(&self.arguments).is_ok()
     }
+
+    /// Whether a piece with a name is of another call than this complete one: by its id, or without one by its name
+    /// and an object of its own.
+    fn differs(&self, id: &str, delta: &FunctionDelta<'_>) -> bool {
+        if !id.is_empty() && !self.id.is_empty() {
+            return self.id != id;
+        }
+        let arguments = delta.arguments.0.trim();
+        let repeated = self.name == delta.name.as_str() && (self.arguments == arguments || self.arguments == "{}");
+        arguments.starts_with('{') && !repeated
+    }
 }
 
 impl ToolCalls {
@@ -73,9 +84,9 @@ impl ToolCalls {
         if index.is_some() {
             let at = last(&|call| call.index == index)?;
             let call = self.calls.get(at)?;
-            // Some upstreams give every call the index 0: a complete call and another id and name begin a new one.
-            let other = !id.is_empty() && !call.id.is_empty() && call.id != id;
-            let begins = other && !delta.name.is_empty() && call.is_complete();
+            // Some upstreams give every call the index 0: behind a complete call, a name with another id, or with
+            // another call, begins a new one.
+            let begins = !delta.name.is_empty() && call.is_complete() && call.differs(id, delta);
             return (!begins).then_some(at);
         }
         if !id.is_empty() {

@@ -58,7 +58,11 @@ impl Reported {
     /// thinking only there.
     pub(super) fn complete(self, prompt: u64, completion: u64) -> Counts {
         let estimated = self.prompt.is_none() || self.completion.is_none();
-        let (prompt, completion) = (self.prompt.unwrap_or(prompt), self.completion.unwrap_or(completion));
+        let (prompt, completion) = match (self.prompt, self.completion, self.total) {
+            // An answer's length is the better estimate of the two: files, for one, have tokens that nobody here knows.
+            (None, None, Some(total)) => (total.saturating_sub(completion), completion.min(total)),
+            (given, told, _) => (given.unwrap_or(prompt), told.unwrap_or(completion)),
+        };
         let sum = prompt.saturating_add(completion);
         let total = self.total.filter(|total| *total > sum && !estimated).unwrap_or(sum);
         Counts { prompt, completion, total, estimated }
