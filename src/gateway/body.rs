@@ -1,5 +1,6 @@
 //! A reply's body, read under its time-outs and caps.
 
+use super::held::Held;
 use super::reply_meta::ReplyMeta;
 use super::{Error, ErrorKind, transport};
 use bytes::Bytes;
@@ -51,19 +52,29 @@ impl Body {
     }
 
     /// All of it behind `all`, which was read before; at most `limit` bytes. What is over the limit is not read.
-    pub(super) async fn read_to_end(&mut self, mut all: Vec<u8>, limit: usize) -> Result<Vec<u8>, Error> {
+    pub(super) async fn read_to_end(&mut self, mut all: Vec<u8>, limit: usize) -> Result<Bytes, Error> {
         let announced = self.response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         if announced > limit {
             return Err(self.too_large(limit));
         }
-        all.reserve(announced.saturating_sub(all.len()));
+        let mut held = Held::default();
         while let Some(piece) = self.chunk().await? {
-            if all.len() + piece.len() > limit {
+            let length = all.len() + piece.len();
+            if length > limit {
                 return Err(self.too_large(limit));
             }
+            self.make_room_for(length, &mut held).await?;
+            // What was announced is believed once it has begun to come.
+            let believed = announced.saturating_sub(all.len()).min(length.saturating_mul(2));
+            all.reserve(believed.max(piece.len()));
             all.extend_from_slice(&piece);
         }
-        Ok(all)
+        Ok(Bytes::from_owner(Whole { bytes: all, _held: held }))
+    }
+
+    /// Waits until `bytes` may be held; not longer than the whole call may take.
+    pub(super) async fn make_room_for(&self, bytes: usize, held: &mut Held) -> Result<(), Error> {
+        tokio::time::timeout_at(self.deadline, held.make_room_for(bytes)).await.map_err(|_| self.overdue())
     }
 
     /// The beginning of it, at most `limit` bytes: what came until the end, an error, or `patience` is over.
@@ -99,6 +110,18 @@ impl Body {
         let (kind, message) = transport::broken_body(error);
         let error = self.meta.error(kind, self.meta.excerpt(&message));
         error.advise("Try again; if it happens again, look at the gateway's log and its time-outs")
+    }
+}
+
+/// A whole body; it takes its room until it has been used.
+struct Whole {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

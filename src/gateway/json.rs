@@ -3,7 +3,99 @@
 use super::{Error, ErrorKind};
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Number, Value};
+use std::fmt;
+
+/// The most objects and lists of one JSON text. Three bytes of text may become hundreds in memory, so the limit for a
+/// body alone would not bound what a body is read into.
+pub const MAX_NESTED: usize = 100_000;
+/// Shorter texts cannot hold enough of them to matter.
+const SHORT: usize = 64 << 10;
+/// The longest part of an answer, in bytes, that is read without knowing what it holds.
+const MAX_UNKNOWN: usize = 64 << 10;
+
+/// Why a JSON text was not read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// It is no JSON, or not of the right shape.
+    Json(serde_json::Error),
+    /// It holds more objects and lists than [`MAX_NESTED`].
+    TooManyParts,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::TooManyParts => write!(f, "it holds more than {MAX_NESTED} objects and lists"),
+        }
+    }
+}
+
+/// Reads a JSON text whose size is bounded into something whose size is bounded too.
+///
+/// # Errors
+/// When it holds too much, or is not a `T`.
+pub fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Unreadable> {
+    if has_too_many_parts(text) {
+        return Err(Unreadable::TooManyParts);
+    }
+    serde_json::from_slice(text).map_err(Unreadable::Json)
+}
+
+/// Whether more than [`MAX_NESTED`] objects and lists begin in `text`. Looks at structure only: braces in texts do not
+/// count.
+fn has_too_many_parts(text: &[u8]) -> bool {
+    let mut rest = if text.len() > SHORT { text } else { &[] };
+    let mut parts = 0;
+    while let Some(at) = memchr::memchr3(b'{', b'[', b'"', rest) {
+        let (found, behind) = rest.split_at(at + 1);
+        rest = behind;
+        if found.ends_with(b"\"") {
+            rest = behind_string(rest);
+        } else {
+            parts += 1;
+            if parts > MAX_NESTED {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// What follows a text whose opening quote was just read.
+fn behind_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let escape = rest.get(at) == Some(&b'\\');
+        rest = rest.get(at + 1 + usize::from(escape)..).unwrap_or_default();
+        if !escape {
+            return rest;
+        }
+    }
+    &[]
+}
+
+/// What an upstream adds to an answer, such as its usage, of no fixed shape; null when it is absurdly long.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Aside(pub Value);
+
+impl<'de> Deserialize<'de> for Aside {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        // What is no number that a float holds is nothing that is counted either.
+        Ok(Self(unknown(text).unwrap_or_default()))
+    }
+}
+
+/// A text that may hold anything, such as an error in an answer's place; none when it is too long to be one.
+pub fn unknown(text: &str) -> Option<Value> {
+    if text.len() > MAX_UNKNOWN {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
 
 /// The bytes of a request body.
 pub(super) fn body(value: &impl Serialize) -> Result<Bytes, Error> {
@@ -30,4 +122,34 @@ pub(super) fn whole_number(number: &Number) -> Option<u64> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole number in range")]
 fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(count: usize) -> String {
+        format!("[{}0]", "{},".repeat(count - 1))
+    }
+
+    #[test]
+    fn a_text_may_have_as_many_parts_as_the_limit_and_no_more() {
+        assert!(read::<Value>(parts(MAX_NESTED).as_bytes()).is_ok());
+        let error = read::<Value>(parts(MAX_NESTED + 1).as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("100000"), "{error}");
+    }
+
+    #[test]
+    fn braces_in_a_text_are_no_parts() {
+        let text = format!(r#"["{}","\\","a\"{}"]"#, "{[".repeat(MAX_NESTED), "[{".repeat(MAX_NESTED));
+        assert_eq!(read::<Vec<String>>(text.as_bytes()).unwrap().len(), 3);
+        assert!(!has_too_many_parts(format!("\"{}", "{".repeat(2 * MAX_NESTED)).as_bytes()), "an unfinished text");
+    }
+
+    #[test]
+    fn what_is_absurdly_long_is_no_aside() {
+        assert_eq!(read::<Aside>(b"{\"a\":1}").unwrap().0["a"], 1);
+        let long = format!("[{}1]", "1,".repeat(MAX_UNKNOWN));
+        assert_eq!(read::<Aside>(long.as_bytes()).unwrap(), Aside::default());
+    }
 }

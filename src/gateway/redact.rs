@@ -2,6 +2,7 @@
 
 use super::auth::shortened;
 use super::{Auth, Endpoint, escape};
+use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use std::sync::Arc;
 const REDACTED: &str = "[redacted]";
 /// Shorter values are words like `1` or `cn`, and would be taken out of every sentence.
 const SHORTEST_SECRET: usize = 4;
-const SHORTEST_QUERY_VALUE: usize = 8;
+/// The same for values of which not all are secret: those of the query and of headers that a person adds.
+const SHORTEST_ADDED_VALUE: usize = 8;
 
 /// The values that must not be shown, and what is shown instead.
 #[derive(Clone, Default)]
@@ -18,8 +20,13 @@ pub(super) struct Redactor {
 }
 
 impl Redactor {
-    /// Hides the credential, the values of the endpoint's query, and `signatures`.
-    pub(super) fn new<'a>(auth: &Auth, endpoint: &Endpoint, signatures: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Hides the credential, the values of the endpoint's query and of the route's `headers`, and `signatures`.
+    pub(super) fn new<'a>(
+        auth: &Auth,
+        endpoint: &Endpoint,
+        headers: &HeaderMap,
+        signatures: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let mut hidden = Vec::new();
         let mut hide = |value: &str, instead: &str, shortest: usize| {
             for form in [value.to_owned(), escape::component(value)] {
@@ -37,9 +44,12 @@ impl Redactor {
             }
         }
         signatures.into_iter().for_each(|signature| hide(signature, REDACTED, SHORTEST_SECRET));
+        for value in headers.values().filter_map(|value| value.to_str().ok()) {
+            hide(value, REDACTED, SHORTEST_ADDED_VALUE);
+        }
         for value in endpoint.query_values() {
-            hide(value, REDACTED, SHORTEST_QUERY_VALUE);
-            hide(&String::from_utf8_lossy(&escape::decode(value.as_bytes())), REDACTED, SHORTEST_QUERY_VALUE);
+            hide(value, REDACTED, SHORTEST_ADDED_VALUE);
+            hide(&String::from_utf8_lossy(&escape::decode(value.as_bytes())), REDACTED, SHORTEST_ADDED_VALUE);
         }
         // The longest first, so that a value that contains another goes whole.
         hidden.sort_by_key(|(value, _)| std::cmp::Reverse(value.expose_secret().len()));

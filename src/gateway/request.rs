@@ -41,7 +41,8 @@ pub(super) fn prepare(route: &Route, call: &Call, stamp: &Stamp) -> Result<Prepa
     };
     let proof = route.auth.sign(unsigned, &route.signed_headers, stamp)?;
     let signatures = proof.headers.iter().filter(|(_, value)| value.is_sensitive());
-    let redactor = Redactor::new(&route.auth, &route.endpoint, signatures.filter_map(|(_, value)| value.to_str().ok()));
+    let signatures = signatures.filter_map(|(_, value)| value.to_str().ok());
+    let redactor = Redactor::new(&route.auth, &route.endpoint, &route.headers, signatures);
     headers.extend(proof.headers);
     let mut request = reqwest::Request::new(call.method.clone(), url);
     *request.headers_mut() = headers;

@@ -163,9 +163,9 @@ pub struct Reply {
 pub fn decode(body: &[u8], documents: usize) -> Result<Reply, Error> {
     let not_rerank = |error| json::not_promised(format!("the answer is not a rerank reply: {error}"));
     let (entries, usage) = if body.trim_ascii_start().starts_with(b"[") {
-        (serde_json::from_slice(body).map_err(not_rerank)?, None)
+        (json::read(body).map_err(not_rerank)?, None)
     } else {
-        let wire: Wire<'_> = serde_json::from_slice(body).map_err(not_rerank)?;
+        let wire: Wire<'_> = json::read(body).map_err(not_rerank)?;
         let entries = wire
             .results
             .or_else(|| wire.output.and_then(|output| output.results))
@@ -173,8 +173,12 @@ pub fn decode(body: &[u8], documents: usize) -> Result<Reply, Error> {
             .ok_or_else(|| json::not_promised("the answer holds no `results`"))?;
         (entries, wire.usage.or(wire.meta))
     };
-    let mut reply =
-        Reply { scores: Vec::new(), out_of_range: 0, repeated: 0, total_tokens: usage.as_ref().and_then(tokens) };
+    let mut reply = Reply {
+        scores: Vec::new(),
+        out_of_range: 0,
+        repeated: 0,
+        total_tokens: usage.as_ref().and_then(|usage| tokens(&usage.0)),
+    };
     let mut seen = vec![false; documents];
     for entry in &entries {
         let (index, score) = entry.read()?;
@@ -198,9 +202,9 @@ struct Wire<'a> {
     output: Option<Output<'a>>,
     #[serde(borrow)]
     data: Option<Vec<Entry<'a>>>,
-    usage: Option<Value>,
+    usage: Option<json::Aside>,
     /// Cohere counts here.
-    meta: Option<Value>,
+    meta: Option<json::Aside>,
 }
 
 #[derive(serde::Deserialize)]

@@ -79,6 +79,11 @@ impl Framer {
         }
     }
 
+    /// Bytes of the event that is not complete yet.
+    pub fn unfinished(&self) -> usize {
+        self.line.len() + self.lines.len()
+    }
+
     /// The next complete event.
     pub fn pop(&mut self) -> Option<Event> {
         self.complete.pop_front()

@@ -62,6 +62,11 @@ pub(super) fn broken_body(error: &reqwest::Error) -> (ErrorKind, String) {
     let reason = told(&causes);
     let corrupt = find::<io::Error>(&causes)
         .is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
+    // What hyper says of the connection, in front of its cause.
+    let framing = causes.iter().any(|cause| cause.to_string().contains("from connection"));
+    if corrupt && framing {
+        return (ErrorKind::Decode, format!("The answer is not valid HTTP: {reason}"));
+    }
     if corrupt && !reason.contains("closed") {
         return (ErrorKind::Decode, format!("The answer cannot be decompressed: {reason}"));
     }

@@ -20,12 +20,6 @@ pub enum Content {
     Whole(Bytes),
 }
 
-impl Content {
-    pub(super) fn whole(body: Vec<u8>) -> Self {
-        Self::Whole(Bytes::from(body))
-    }
-}
-
 /// Whether a body that begins with `start` is a stream of events; `None` while that cannot be told. `says_events` is
 /// what its content type says: it is believed unless the body begins as JSON or HTML does, which no event can.
 pub(super) fn is_events(start: &[u8], says_events: bool) -> Option<bool> {

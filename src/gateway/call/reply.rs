@@ -45,7 +45,7 @@ impl Reply {
     /// # Errors
     /// [`super::super::ErrorKind::TooLarge`], `Timeout`, `Interrupted`, or `Decode` when it cannot be decompressed.
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
-        self.body.read_to_end(Vec::new(), MAX_BODY).await.map(Bytes::from)
+        self.body.read_to_end(Vec::new(), MAX_BODY).await
     }
 
     /// The body by what it turns out to be: gateways and providers answer with JSON that they call a stream of events,
@@ -59,12 +59,12 @@ impl Reply {
         loop {
             match content::is_events(&start, says_events) {
                 Some(true) => return Ok(Content::Events(Box::new(Events::behind(start, self.body)))),
-                Some(false) => return self.body.read_to_end(start, MAX_BODY).await.map(Content::whole),
+                Some(false) => return self.body.read_to_end(start, MAX_BODY).await.map(Content::Whole),
                 None => {}
             }
             match self.body.chunk().await? {
                 Some(piece) => start.extend_from_slice(&piece),
-                None => return Ok(Content::whole(start)),
+                None => return Ok(Content::Whole(start.into())),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What comes back: a piece of a stream, or a whole answer, which has the same shape.
 
+use super::super::json::{self, Unreadable};
 use super::json::{FromAny, Int, List, Maybe, Text, from_any, from_object};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess};
@@ -176,8 +177,8 @@ struct Filled(bool);
 impl<'a> ChatChunk<'a> {
     /// Reads one event's data or one whole body. JSON that is not an object is none.
     /// Halves of characters must be repaired before: see [`super::surrogates::repair`].
-    pub fn decode(json: &'a str) -> Result<Option<Self>, serde_json::Error> {
-        serde_json::from_str::<Maybe<Self>>(json).map(|chunk| chunk.0)
+    pub fn decode(json: &'a str) -> Result<Option<Self>, Unreadable> {
+        json::read::<Maybe<Self>>(json.as_bytes()).map(|chunk| chunk.0)
     }
 
     /// Whether Higress' ai-security-guard made this answer.

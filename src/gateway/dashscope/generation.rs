@@ -111,8 +111,8 @@ struct AnswerPart {
 
 /// The pictures of a reply, at least one.
 pub fn decode(body: &[u8]) -> Result<Vec<Generated>, Error> {
-    let reply: Reply = serde_json::from_slice(body)
-        .map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;
+    let reply: Reply =
+        json::read(body).map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;
     let choices = reply.output.and_then(|output| output.choices).unwrap_or_default();
     let pictures = pictures(&choices);
     if pictures.is_empty() {

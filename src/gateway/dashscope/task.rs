@@ -137,7 +137,7 @@ struct Outcome {
 impl Task {
     /// Reads the reply to a submission or a check.
     pub fn decode(body: &[u8]) -> Result<Self, Error> {
-        let reply: Reply = serde_json::from_slice(body)
+        let reply: Reply = json::read(body)
             .map_err(|error| json::not_promised(format!("the answer is not a task's state: {error}")))?;
         let output = reply.output.ok_or_else(|| json::not_promised("the answer holds no `output` with a task"))?;
         let status = output.task_status.as_deref().unwrap_or_default();

@@ -23,7 +23,7 @@ struct Wire<'a> {
     data: Option<Vec<Entry<'a>>>,
     #[serde(borrow)]
     output: Option<Output<'a>>,
-    usage: Option<Value>,
+    usage: Option<json::Aside>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ struct Entry<'a> {
 /// whichever came. Every input has exactly one vector, or the reply is refused. Entries go where their `index` says;
 /// where no entry has one, they are in the order of the request.
 pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
-    let wire: Wire<'_> = serde_json::from_slice(body)
+    let wire: Wire<'_> = json::read(body)
         .map_err(|error| json::not_promised(format!("the answer is not an embedding reply: {error}")))?;
     let entries = wire
         .data
@@ -60,7 +60,7 @@ pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
         return Err(different_lengths(length, other.length));
     }
     let vectors = vectors.into_iter().map(|vector| vector.json).collect();
-    Ok(Reply { vectors, length, tokens: wire.usage.as_ref().and_then(tokens) })
+    Ok(Reply { vectors, length, tokens: wire.usage.as_ref().and_then(|usage| tokens(&usage.0)) })
 }
 
 /// Vectors of one call that no index can hold together.

@@ -226,7 +226,12 @@ fn hmac_redactor() -> Redactor {
         replay_nonce: false,
     };
     let auth = Auth::Hmac { access_key: "access-key-0001".into(), secret: SecretString::from("very-secret"), scheme };
-    Redactor::new(&auth, &Endpoint::parse("http://g/pre?token=query-secret").unwrap(), ["the-signature"])
+    Redactor::new(
+        &auth,
+        &Endpoint::parse("http://g/pre?token=query-secret").unwrap(),
+        &HeaderMap::new(),
+        ["the-signature"],
+    )
 }
 
 #[test]
@@ -267,7 +272,7 @@ fn secrets_that_are_echoed_are_not_shown() {
         assert!(!shown.contains(secret), "{shown}");
     }
     let auth = Auth::ApiKey { key: SecretString::from("sk a/b+c"), placement: KeyPlacement::Query("k".into()) };
-    let redactor = Redactor::new(&auth, &Endpoint::parse("http://g").unwrap(), []);
+    let redactor = Redactor::new(&auth, &Endpoint::parse("http://g").unwrap(), &HeaderMap::new(), []);
     assert_eq!(redactor.clean("sk a/b+c and sk%20a%2Fb%2Bc"), "[redacted] and [redacted]");
 }
 

@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Where pictures are made.
 pub const GENERATIONS_PATH: &str = "/v1/images/generations";
@@ -133,7 +132,7 @@ pub struct Reply {
 #[derive(Deserialize)]
 struct Wire {
     data: Option<Vec<Item>>,
-    usage: Option<Value>,
+    usage: Option<json::Aside>,
 }
 
 #[derive(Deserialize)]
@@ -144,13 +143,13 @@ struct Item {
 
 /// Reads the reply to either call.
 pub fn decode(body: &[u8]) -> Result<Reply, Error> {
-    let wire: Wire = serde_json::from_slice(body)
-        .map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;
+    let wire: Wire =
+        json::read(body).map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;
     let pictures: Vec<Generated> = wire.data.into_iter().flatten().filter_map(Item::picture).collect();
     if pictures.is_empty() {
         return Err(json::not_promised("the answer holds no picture: `data` has neither `url` nor `b64_json`"));
     }
-    let tokens = |key| wire.usage.as_ref().and_then(|usage| json::count(usage, key)).unwrap_or(0);
+    let tokens = |key| wire.usage.as_ref().and_then(|usage| json::count(&usage.0, key)).unwrap_or(0);
     Ok(Reply { pictures, input_tokens: tokens("input_tokens"), output_tokens: tokens("output_tokens") })
 }
 

@@ -3,6 +3,7 @@
 use super::{Event, Framer};
 use crate::gateway::Error;
 use crate::gateway::body::Body;
+use crate::gateway::held::{FREE, Held};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ const EXCERPT: usize = 1024 + 256;
 /// How long and how far the end of a body is looked for when its last event has come.
 const LINGER: Duration = Duration::from_millis(250);
 const LINGER_BYTES: usize = 64 << 10;
+/// About as much as comes at once.
+const PIECE: usize = 16 << 10;
 /// Pieces without an event that are looked through before [`Events::try_next`] gives up.
 const READY_PIECES: usize = 16;
 
@@ -20,6 +23,7 @@ const READY_PIECES: usize = 16;
 pub struct Events {
     body: Body,
     framer: Framer,
+    held: Held,
     excerpt: Vec<u8>,
     at_end: bool,
     failure: Option<Error>,
@@ -27,7 +31,14 @@ pub struct Events {
 
 impl Events {
     pub(in crate::gateway) fn new(body: Body) -> Self {
-        Self { body, framer: Framer::default(), excerpt: Vec::new(), at_end: false, failure: None }
+        Self {
+            body,
+            framer: Framer::default(),
+            held: Held::default(),
+            excerpt: Vec::new(),
+            at_end: false,
+            failure: None,
+        }
     }
 
     /// The events of `start`, which was read before, and of the body behind it.
@@ -54,7 +65,10 @@ impl Events {
             if self.at_end {
                 return Ok(None);
             }
-            let piece = self.body.chunk().await;
+            let piece = match self.body.make_room_for(self.framer.unfinished() + PIECE, &mut self.held).await {
+                Ok(()) => self.body.chunk().await,
+                Err(overdue) => Err(overdue),
+            };
             self.take(piece);
         }
     }
@@ -65,7 +79,7 @@ impl Events {
             if let Some(event) = self.framer.pop() {
                 return Some(event);
             }
-            if self.at_end {
+            if self.at_end || !self.held.has_room_for(self.framer.unfinished() + PIECE) {
                 return None;
             }
             let piece = self.body.ready_chunk()?;
@@ -117,6 +131,9 @@ impl Events {
         if let Err(error) = result {
             self.at_end = true;
             self.failure = Some(error);
+        }
+        if self.framer.unfinished() + PIECE <= FREE {
+            self.held = Held::default();
         }
     }
 }

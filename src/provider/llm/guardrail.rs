@@ -3,6 +3,7 @@
 //! Higress' ai-security-guard plugin answers with status 200. What it says is plain text, or JSON text with
 //! `denyMessage` and `blockedDetails`; newer builds put the detail beside the answer.
 
+use crate::gateway::json;
 use serde::Deserialize;
 
 /// Most of a guard's words that is kept, in bytes.
@@ -43,7 +44,7 @@ impl GuardAnswer {
 
     /// Notes the detail beside an answer, JSON text.
     pub(super) fn note(&mut self, detail: &str) {
-        self.detail = serde_json::from_str(detail).ok().or(self.detail.take());
+        self.detail = json::read(detail.as_bytes()).ok().or(self.detail.take());
     }
 
     /// What a person should read, and the reasons in a few words, if there are any.

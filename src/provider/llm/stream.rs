@@ -8,7 +8,7 @@ use super::tool_calls::ToolCalls;
 use super::usage::{Transcript, latest};
 use crate::gateway::chat::surrogates::settle;
 use crate::gateway::chat::{self, ChatChunk, Choice, Content, Delta, Usage};
-use crate::gateway::{Error, ErrorKind, Event, ReplyMeta};
+use crate::gateway::{Error, ErrorKind, Event, ReplyMeta, json};
 use crate::provider::options::Guardrail;
 use crate::runtime::entities::ToolCall;
 use serde_json::Value;
@@ -152,8 +152,13 @@ impl StreamState {
     }
 
     /// In the middle of an answer the words of a gateway are not looked for.
-    fn no_json(&self, error: &serde_json::Error, data: &str, meta: &ReplyMeta) -> Error {
-        let what = format!("the answer is not valid JSON ({error})");
+    fn no_json(&self, error: &json::Unreadable, data: &str, meta: &ReplyMeta) -> Error {
+        let what = match error {
+            json::Unreadable::Json(error) => format!("the answer is not valid JSON ({error})"),
+            json::Unreadable::TooManyParts => {
+                return meta.error(ErrorKind::TooLarge, format!("the answer cannot be read: {error}"));
+            }
+        };
         if self.is_answer() {
             return meta.error(ErrorKind::Decode, format!("{what}: {}", meta.excerpt(data)));
         }
@@ -286,7 +291,7 @@ impl StreamState {
 /// Reads the whole of a suspicious event again. What turns out to be no error is foreign, and skipped.
 fn look_for_error(event: &Event, data: &str, named: bool, meta: &ReplyMeta) -> Result<(), Error> {
     let status = event.comments.iter().find_map(|comment| comment.trim().strip_prefix("HTTP_STATUS/")?.parse().ok());
-    let value: Value = serde_json::from_str(&settle(data)).unwrap_or_default();
+    let value: Value = json::unknown(&settle(data)).unwrap_or_default();
     match Error::in_answer(&value, status, meta) {
         Some(error) => Err(error),
         None if named => Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),

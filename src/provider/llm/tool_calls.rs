@@ -4,8 +4,8 @@ use crate::gateway::chat::chunk::{FunctionDelta, ToolCallDelta};
 use crate::gateway::chat::surrogates::{repair, settle};
 use crate::gateway::{Error, ErrorKind};
 use crate::runtime::entities::ToolCall;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -179,6 +179,12 @@ fn add_name(name: &mut String, piece: &str, growing: bool) {
     }
 }
 
+/// The object that `text` is in quotes.
+fn quoted_object(text: &str) -> Option<String> {
+    let inner: String = serde_json::from_str(text).ok()?;
+    (inner.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(&inner).is_ok()).then_some(inner)
+}
+
 /// The arguments as JSON text. Some models write the object as a text in quotes, which agents cannot read.
 fn arguments(call: &Call, cut: bool) -> Result<String, Error> {
     let settled = settle(&call.arguments);
@@ -186,11 +192,10 @@ fn arguments(call: &Call, cut: bool) -> Result<String, Error> {
     let repaired = repair(settled.trim());
     let repaired = settle(&repaired);
     let text = repaired.as_ref();
-    match serde_json::from_str::<Value>(text) {
-        _ if text.is_empty() => Ok("{}".to_owned()),
-        Ok(Value::Null) => Ok("{}".to_owned()),
-        Ok(Value::String(inner)) if serde_json::from_str::<Map<String, Value>>(&inner).is_ok() => Ok(inner),
-        Ok(_) => Ok(text.to_owned()),
+    // Checked without being read: what a model writes may take a hundred times its length in memory.
+    match serde_json::from_str::<IgnoredAny>(text) {
+        _ if matches!(text, "" | "null") => Ok("{}".to_owned()),
+        Ok(_) => Ok(quoted_object(text).unwrap_or_else(|| text.to_owned())),
         Err(_) if cut => {
             let message = format!("the call of the tool {} was cut off by the token limit", call.name);
             Err(Error::new(ErrorKind::BadRequest, message).advise("Raise max_tokens, or ask for less at once"))

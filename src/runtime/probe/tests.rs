@@ -1,5 +1,7 @@
 use super::*;
 
+mod daemon;
+
 /// A host and the calls of one connection, second by second.
 struct Scene {
     probes: Probes,

@@ -115,6 +115,7 @@ pub(super) async fn play(mut stream: TcpStream, behaviour: Behaviour) -> io::Res
             whole(out, STREAM_HEAD, RECORDED.as_bytes()).await
         }
         Behaviour::Body(size) => body(out, size).await,
+        Behaviour::Dense(size) => dense(out, size).await,
         Behaviour::Bomb(size) => explode(out, size).await,
         Behaviour::Html => {
             let page = "<html><body><h1>It works!</h1></body></html>";
@@ -242,6 +243,18 @@ async fn body(out: &mut TcpStream, size: usize) -> io::Result<()> {
         rest -= piece.len();
     }
     text(out, end).await
+}
+
+/// An answer of about `size` bytes whose choices are empty objects: much to hold for little text.
+async fn dense(out: &mut TcpStream, size: usize) -> io::Result<()> {
+    text(out, JSON_HEAD).await?;
+    chunk(out, br#"{"choices":["#).await?;
+    let block = "{},".repeat(BLOCK / 3);
+    for _ in 0..size / block.len() {
+        chunk(out, block.as_bytes()).await?;
+    }
+    chunk(out, b"{}]}").await?;
+    text(out, LAST_CHUNK).await
 }
 
 /// Blanks in gzip; the stream is never finished, for nobody should get that far.

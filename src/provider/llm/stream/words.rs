@@ -5,6 +5,7 @@ use super::super::stop::StopFilter;
 use super::super::usage::Transcript;
 use super::{Output, Wishes};
 use crate::gateway::chat::surrogates::Halves;
+use crate::gateway::json;
 use crate::runtime::code_block::CodeBlockFilter;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -191,5 +192,5 @@ impl Words {
 /// The object that a text is, thinking at its start aside.
 fn object(text: &str) -> Option<Value> {
     let (_, text) = leading_think::split(text, false);
-    serde_json::from_str(text.trim()).ok().filter(Value::is_object)
+    json::read(text.trim().as_bytes()).ok().filter(Value::is_object)
 }
