@@ -6,6 +6,8 @@ mod caller;
 mod calls;
 #[path = "text/comparison.rs"]
 mod comparison;
+#[path = "text/conversations.rs"]
+mod conversations;
 #[path = "text/corpus.rs"]
 mod corpus;
 #[path = "text/harness.rs"]

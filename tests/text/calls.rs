@@ -253,15 +253,25 @@ async fn an_object_that_was_asked_for_comes_beside_its_text() {
 
 #[tokio::test]
 async fn a_code_block_is_asked_for_and_its_fences_are_taken_out() {
-    let body = "data: {\"choices\":[{\"delta\":{\"content\":\"```json\\n{\\\"a\\\":1}\\n```\"},\"finish_reason\":\"stop\"}]}\n\n";
-    let server = Server::start(vec![stream(body)]).await;
-    let more = json!({"structured_output_support": "supported"});
-    let outcome = invoke(asks(&server, more, json!({"response_format": "JSON"}))).await;
-    assert_eq!(outcome.text().trim(), "{\"a\":1}");
-    let sent = &server.sent()[0].body;
-    assert_eq!(sent["stop"], json!(["\n```", "```\n"]));
-    assert_eq!(sent.get("response_format"), None);
-    assert!(sent["messages"][1]["content"].as_str().unwrap().ends_with("```JSON\n"));
+    let whole = r#"{"choices":[{"message":{"content":"```json\n{\"a\":1}\n```"},"finish_reason":"stop"}]}"#;
+    let pieces = [
+        r#"data: {"choices":[{"delta":{"content":"```js"}}]}"#,
+        r#"data: {"choices":[{"delta":{"content":"on\n{\"a\":1}\n``"}}]}"#,
+        r#"data: {"choices":[{"delta":{"content":"`"},"finish_reason":"stop"}]}"#,
+        "",
+    ]
+    .join("\n\n");
+    for (streaming, answer) in [(true, stream(&pieces)), (false, reply("200 OK", "application/json", whole))] {
+        let server = Server::start(vec![answer]).await;
+        let more = json!({"structured_output_support": "supported"});
+        let mut request = asks(&server, more, json!({"response_format": "JSON"}));
+        request.stream = streaming;
+        assert_eq!(invoke(request).await.text().trim(), "{\"a\":1}", "{streaming}");
+        let sent = &server.sent()[0].body;
+        assert_eq!(sent["stop"], json!(["\n```", "```\n"]));
+        assert_eq!(sent.get("response_format"), None);
+        assert!(sent["messages"][1]["content"].as_str().unwrap().ends_with("```JSON\n"));
+    }
 }
 
 #[tokio::test]

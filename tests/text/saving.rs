@@ -28,14 +28,14 @@ async fn saving_closes_the_connection_behind_the_first_piece_of_an_answer() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let gateway = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut buffer = [0; 4096];
-        while !buffer.windows(6).any(|window| window == b"\"ping\"") {
-            stream.read(&mut buffer).await.unwrap();
+        let mut request = Vec::new();
+        while !request.windows(6).any(|window| window == b"\"ping\"") {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0, "the request is whole");
         }
         let first = "data: {\"choices\":[{\"delta\":{\"content\":\"Once\"}}]}\n\n";
         stream.write_all(&broken_stream(first)).await.unwrap();
         // The model would write on for as long as anybody reads.
-        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+        while stream.read_buf(&mut request).await.is_ok_and(|count| count > 0) {}
     });
     let model =
         ModelRef { model_type: ModelType::Llm, model: "my-qwen".to_owned(), credentials: credentials(&url, json!({})) };
