@@ -2,8 +2,6 @@
 
 #[path = "text/calls.rs"]
 mod calls;
-#[path = "text/comparison.rs"]
-mod comparison;
 #[path = "text/corpus.rs"]
 mod corpus;
 #[path = "text/harness.rs"]
