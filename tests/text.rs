@@ -4,8 +4,6 @@
 mod caller;
 #[path = "text/calls.rs"]
 mod calls;
-#[path = "text/comparison.rs"]
-mod comparison;
 #[path = "text/conversations.rs"]
 mod conversations;
 #[path = "text/corpus.rs"]

@@ -45,7 +45,7 @@ pub(super) fn failure(error: &reqwest::Error, endpoint: &Endpoint, options: &Tra
         let error = Error::new(ErrorKind::BadRequest, message);
         return error.advise("Send fewer or smaller files, or raise the gateway's body limit").into();
     }
-    let no_http = ["invalid HTTP", "unexpected message", "too large"];
+    let no_http = ["invalid HTTP", "unexpected message", "too large", " parsed"];
     if no_http.iter().any(|words| reason.contains(words)) {
         let error = Error::new(ErrorKind::Decode, format!("{endpoint} does not answer in HTTP: {reason}"));
         return error.advise("Check scheme and port of the endpoint URL").into();

@@ -5,6 +5,7 @@ use higress_dify_plugin::gateway::{self, Error, ErrorKind, TransportOptions};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -90,6 +91,22 @@ async fn a_port_without_tls_is_told() {
     let error = call(&format!("https://{plain}"), None, true).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Connect);
     assert!(error.advice.unwrap().contains("http://"));
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_ends_at_the_connect_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    let options = TransportOptions { connect_timeout: Duration::from_millis(150), ..options() };
+    let error = gateway::send(&route(&format!("https://{silent}"), options), &json()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Connect);
+    assert!(error.message.contains("within 0.15 s (connect_timeout)"), "{error}");
 }
 
 #[tokio::test]

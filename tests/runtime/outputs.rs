@@ -74,6 +74,24 @@ async fn a_streamed_answer_keeps_its_order_and_its_indices() {
 }
 
 #[tokio::test]
+async fn text_that_waits_becomes_one_chunk_and_a_tool_call_keeps_its_place_and_the_end_its_usage() {
+    let (mut out, mut host, _) = output(true);
+    // Nothing is read meanwhile: all of it waits.
+    for word in ["<think>", "\nwhy ", "not", "\n</think>\n\n", "so "] {
+        out.text(word).await.unwrap();
+    }
+    out.tool_calls(vec![tool_call()]).await.unwrap();
+    for word in ["one ", "two ", "three"] {
+        out.text(word).await.unwrap();
+    }
+    finish(out).await;
+    let chunks = chunks(&mut host).await;
+    let texts: Vec<_> = chunks.iter().map(|chunk| content(chunk).as_str().unwrap()).collect();
+    assert_eq!(texts, ["<think>\nwhy not\n</think>\n\nso ", "", "one two three", ""]);
+    assert_eq!(chunks[1]["delta"]["message"]["tool_calls"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_collected_answer_is_one_chunk_with_everything() {
     let (mut out, mut host, _) = output(false);
     out.text("one ").await.unwrap();

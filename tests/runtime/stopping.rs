@@ -150,6 +150,40 @@ async fn a_client_that_leaves_the_first_call_of_a_process_after_a_second_ends_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_were_given_up_leave_nothing_behind() {
+    let (connection, host) = memory::connect(None);
+    let outbox = connection.outbox.clone();
+    let mut daemon = Daemon::new(scene_on(connection, host, PROBING), Some(Duration::from_millis(10)));
+    for call in 0..100 {
+        daemon.ask(&call.to_string(), "tick 20 20000").await;
+    }
+    daemon.for_seconds(10).await;
+    daemon.gone.extend((0..100).map(|call| call.to_string()));
+    daemon.until(Instant::now() + Duration::from_secs(15), |daemon| daemon.running() == 0).await;
+    assert_eq!(daemon.running(), 0);
+    daemon.for_seconds(1).await;
+    assert!(daemon.heard.len() == 100 && daemon.heard.values().all(|said| (said.ends, said.after_end) == (1, 0)));
+    assert!(format!("{outbox:?}").contains("waiting_bytes: 0"), "{outbox:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_held_up_by_one_slow_client_again_and_again_keeps_all_its_calls() {
+    let mut daemon = Daemon::new(scene(PROBING), Some(Duration::from_millis(10)));
+    for call in ["a", "b", "c"] {
+        daemon.ask(call, "tick 100 4000").await;
+    }
+    daemon.ask("silent", "sleep 380").await;
+    // It reads nothing, and answers nothing, for longer and longer.
+    for held_up in (10..=60).step_by(10) {
+        daemon.for_seconds(5).await;
+        tokio::time::sleep(Duration::from_secs(held_up)).await;
+    }
+    daemon.for_seconds(400).await;
+    assert_eq!(daemon.heard.len(), 4);
+    daemon.heard.values().for_each(Said::assert_whole);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_burst_of_calls_to_a_host_that_has_answered_nothing_yet_is_asked_about_once() {
     let mut daemon = Daemon::new(scene(PROBING), Some(Duration::from_millis(10)));
     for call in 0..50 {
