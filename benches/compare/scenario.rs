@@ -44,7 +44,8 @@ const PACED_FIRST: [Row; 2] = [
 ];
 const THOUSAND: Row = row("of 1,000 streams paced at 20 ms, whole", "", Target::AtLeast(1_000.0));
 const THOUSAND_PEAK: Row = row("peak memory, the same 1,000 streams", "MiB", Target::Below(IDLE));
-const EMBEDDING: Row = row("2,000 texts embedded, ten a call, one call at a time; SDK without its vocabulary", "ms", Target::None);
+const EMBEDDING: Row =
+    row("2,000 texts embedded, ten a call, one call at a time; SDK without its vocabulary", "ms", Target::None);
 const EMBEDDING_CPU: Row = row("CPU for the 2,000 texts", "ms", Target::None);
 const CONNECTIONS: Row = row("connections for 400 requests, 32 in flight", "", Target::AtMost(40.0));
 
