@@ -68,16 +68,16 @@ fn main() {
 fn against(setup: &setup::Setup, gateway: &Gateway, options: &Options) -> String {
     let mut table = Table::default();
     for round in 1..=options.rounds {
+        if let Some(program) = &setup.launcher {
+            for _ in 0..3 {
+                Contestant { side: Side::Plugin, program, gateway }.launched(&mut table);
+            }
+        }
         let sides = [(Side::Plugin, Some(&setup.plugin)), (Side::Sdk, setup.sdk.as_ref())];
         for (side, program) in sides {
             let Some(program) = program else { continue };
             eprintln!("round {round} of {}: {side:?}", options.rounds);
             Contestant { side, program, gateway }.run_all(&mut table);
-        }
-        if let Some(program) = &setup.launcher {
-            for _ in 0..3 {
-                Contestant { side: Side::Plugin, program, gateway }.launched(&mut table);
-            }
         }
     }
     let (text, missed) = table.render();

@@ -78,15 +78,18 @@ fn shipped(root: &Path) -> String {
 fn environment(root: &Path, name: &str, base: &str, packages: &[&str]) -> String {
     let folder = root.join("target").join(name);
     let python = folder.join("bin/python").display().to_string();
-    if !folder.join("complete").exists() {
-        run(Command::new(base).args(["-m", "venv", "--clear"]).arg(&folder));
-        if !packages.is_empty() {
-            run(Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(packages));
-        }
-        std::fs::write(folder.join("complete"), "").expect("target is writable");
+    // The path belongs to it: an environment does not survive being moved.
+    let (complete, wanted) = (folder.join("complete"), format!("{python} {packages:?}"));
+    if std::fs::read_to_string(&complete).is_ok_and(|made| made == wanted) {
+        return python;
     }
+    run(Command::new(base).args(["-m", "venv", "--clear"]).arg(&folder));
+    if !packages.is_empty() {
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(packages));
+    }
+    std::fs::write(complete, wanted).expect("target is writable");
     python
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Target {
     Fraction(f64),
     /// At most this.
     AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
     /// Below the SDK's figure of another row.
     Below(&'static str),
 }
@@ -73,6 +75,7 @@ impl Table {
                 (format!("≤ 1/{parts}"), plugin.zip(sdk).map(|(plugin, sdk)| plugin * parts <= sdk))
             }
             Target::AtMost(most) => (format!("≤ {most}"), plugin.map(|plugin| plugin <= most)),
+            Target::AtLeast(least) => (format!("≥ {least}"), plugin.map(|plugin| plugin >= least)),
             Target::Below(other) => {
                 let limit = self.median(other, Side::Sdk);
                 (format!("< {}", show(limit, row.unit)), plugin.zip(limit).map(|(plugin, limit)| plugin < limit))
