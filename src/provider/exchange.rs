@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How long a check of a model may take when it is saved: a person is waiting.
-pub(super) const VALIDATION_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const VALIDATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Answers up to this size are looked at for an error: gateways and providers give some with a good status. A larger
 /// one is what was asked for, and is read once, by whom it is for.

@@ -97,7 +97,7 @@ async fn text(
         model: &credentials.upstream_model,
         headers: headers::of(credentials, ingredients.parameters.extra_headers.as_deref())?,
         stream: request.stream,
-        total_timeout: None,
+        limit: options.transport.total_timeout,
     };
     let wishes = Wishes {
         show_thinking: ingredients.thinking.shown,

@@ -9,14 +9,11 @@ use super::stream::{Flow, Output, StreamState, Wishes};
 use crate::gateway::chat::surrogates::repair;
 use crate::gateway::{Content as Body, ErrorKind, Event, Reply, ReplyMeta};
 use crate::provider::credentials::TextCredentials;
+use crate::provider::exchange::VALIDATION_TIMEOUT;
 use crate::provider::options::Guardrail;
 use crate::runtime::entities::{Content, Credentials, LlmRequest, PromptMessage, Role};
 use crate::runtime::{Context, InvokeError};
 use serde_json::Map;
-use std::time::Duration;
-
-/// How long the check may take.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest answer, in tokens: the least that OpenAI's newer models take.
 const MAX_TOKENS: u64 = 16;
@@ -38,7 +35,7 @@ pub(super) async fn text(cx: &Context, credentials: &TextCredentials) -> Result<
         model: &credentials.upstream_model,
         headers: headers::of(credentials, None)?,
         stream: true,
-        total_timeout: Some(LIMIT),
+        limit: VALIDATION_TIMEOUT,
     };
     let mut tries = exchange.tries();
     loop {
