@@ -18,7 +18,7 @@ from pathlib import Path
 from host import Plugin
 from standin import Gateway
 
-MARGIN = 1.03  # runs of one program differ by 0.5 %
+MARGIN = 1.05  # runs of one program differ by up to 1 %, merged by up to 3 %: what waits is a matter of timing
 
 # What is counted: authentication, merge_window_ms, and the work: calls one after the other, each of a model.
 CASES = {

@@ -111,7 +111,7 @@ pub(super) fn events_of(body: &[u8]) -> Result<Vec<Event>, Error> {
 /// One event: what it adds to the answer leaves at once.
 async fn take(event: &Event, state: &mut StreamState, meta: &ReplyMeta, out: &mut LlmOutput) -> Result<Flow, Failure> {
     let data = repair(&event.data);
-    let mut pieces = Vec::new();
+    let mut pieces = Vec::with_capacity(1); // nearly every event has one
     let flow = state.event(event, &data, meta, &mut pieces);
     deliver(pieces, out).await?;
     Ok(flow?)

@@ -130,7 +130,7 @@ impl StreamState {
             return Ok(Flow::Continue);
         }
         let named_error = event.event == "error";
-        let chunk = match ChatChunk::decode(data) {
+        let mut chunk = match ChatChunk::decode(data) {
             Ok(Some(chunk)) => chunk,
             Ok(None) if !named_error => return Ok(Flow::Continue),
             Ok(None) => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
@@ -144,7 +144,7 @@ impl StreamState {
             return Ok(Flow::Continue);
         }
         let suspicious = named_error || chunk.is_suspicious();
-        self.push(chunk, out)?;
+        self.push(&mut chunk, out)?;
         if suspicious {
             look_for_error(event, data, named_error, meta)?;
         }
@@ -165,8 +165,9 @@ impl StreamState {
         meta.undecodable(&what, excerpt(data))
     }
 
-    /// Takes one decoded chunk.
-    fn push<'c>(&mut self, chunk: ChatChunk<'c>, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
+    /// Takes what one decoded chunk says out of it. By reference, as below: a chunk is large, and moving it costs as much
+    /// as reading it.
+    fn push<'c>(&mut self, chunk: &mut ChatChunk<'c>, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
         self.usage = latest(self.usage, chunk.usage.0);
         let guarded = chunk.is_guarded();
         if let Some(detail) = chunk.x_higress_guardrail.filter(|_| guarded) {
@@ -174,37 +175,36 @@ impl StreamState {
         }
         // Several choices are several answers, and nobody asks for more than one. Their indices do not tell them apart:
         // Higress numbers the blocks of Claude's one answer there.
-        let Some(choice) = chunk.choices.0.into_iter().next() else { return Ok(()) };
+        let Some(choice) = chunk.choices.0.first_mut() else { return Ok(()) };
         self.usage = latest(self.usage, choice.usage.0.as_deref().copied());
         self.choice(choice, guarded, out)
     }
 
-    fn choice<'c>(&mut self, choice: Choice<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
-        let finish_reason = choice.finish_reason.0;
-        match (choice.delta.0, choice.message.0) {
+    fn choice<'c>(&mut self, choice: &mut Choice<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
+        match (&mut choice.delta.0, &mut choice.message.0) {
             (Some(delta), _) => {
                 self.in_pieces = true;
                 self.delta(delta, guarded, out)?;
             }
-            (None, Some(message)) if self.in_pieces => self.repeated_message(*message)?,
-            (None, Some(message)) => self.delta(*message, guarded, out)?,
-            (None, None) => self.text(choice.text.0, guarded, out),
+            (None, Some(message)) if self.in_pieces => self.repeated_message(message)?,
+            (None, Some(message)) => self.delta(message, guarded, out)?,
+            (None, None) => self.text(std::mem::take(&mut choice.text).0, guarded, out),
         }
         if self.words.are_cut() {
             self.finish_reason = Some("stop".to_owned());
-        } else if !finish_reason.is_empty() {
+        } else if !choice.finish_reason.is_empty() {
             // An empty reason, or none behind a real one, says nothing.
-            self.finish_reason = Some(finish_reason.into_owned());
+            self.finish_reason = Some(choice.finish_reason.as_str().to_owned());
         }
         Ok(())
     }
 
     /// A whole message behind the pieces it consists of: only calls that did not come in pieces are new.
-    fn repeated_message(&mut self, message: Delta<'_>) -> Result<(), Error> {
+    fn repeated_message(&mut self, message: &mut Delta<'_>) -> Result<(), Error> {
         if self.tools.is_empty() { self.tool_calls(message) } else { Ok(()) }
     }
 
-    fn delta<'c>(&mut self, mut delta: Delta<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
+    fn delta<'c>(&mut self, delta: &mut Delta<'c>, guarded: bool, out: &mut Vec<Output<'c>>) -> Result<(), Error> {
         let reasoning = delta.take_reasoning();
         self.words.think(reasoning, out);
         match std::mem::take(&mut delta.content) {
@@ -221,12 +221,12 @@ impl StreamState {
         self.tool_calls(delta)
     }
 
-    fn tool_calls(&mut self, delta: Delta<'_>) -> Result<(), Error> {
+    fn tool_calls(&mut self, delta: &mut Delta<'_>) -> Result<(), Error> {
         if self.words.are_cut() {
             return Ok(());
         }
-        self.tools.merge(delta.tool_calls.0)?;
-        delta.function_call.0.map_or(Ok(()), |function| self.tools.merge_function(&function))
+        self.tools.merge(std::mem::take(&mut delta.tool_calls).0)?;
+        delta.function_call.0.as_ref().map_or(Ok(()), |function| self.tools.merge_function(function))
     }
 
     fn parts<'c>(&mut self, parts: Vec<chat::Part<'c>>, guarded: bool, out: &mut Vec<Output<'c>>) {
