@@ -14,7 +14,9 @@
 //!   after the one before had been read: a host takes more out of a pipe only when it is through with what it took, so
 //!   it cannot still have all of them before it;
 //! * the first of them was read [`PATIENCE`] ago or longer (or twice the host's usual delay), all of them were known
-//!   to be read [`SETTLED`] ago, and nothing came since.
+//!   to be read [`SETTLED`] ago, and nothing came since;
+//! * an answer to the first would be here: one to a later question is, which the host gave later, or the host has been
+//!   through with it for [`ON_ITS_WAY`], which the second one that was read tells.
 //!
 //! This is the state machine alone: it has no clock and does no input or output.
 
@@ -35,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
 /// How long an answer may be on its way back after its question was seen read.
 const SETTLED: Duration = Duration::from_secs(1);
+/// How long an answer may be on its way when nothing tells that it has been overtaken: a process that gets no time
+/// from a busy machine takes in late what is there.
+const ON_ITS_WAY: Duration = Duration::from_secs(7);
 /// No more questions are asked about a call while this many have no answer: a host that does not read, or does not
 /// know the question, is not buried in them.
 const MAX_UNANSWERED: usize = 5;
@@ -165,8 +170,14 @@ impl Probes {
             let old = |since: Instant, age: Duration| now.duration_since(since) >= age;
             let settled =
                 watch.unanswered.iter().filter(|question| question.seen_read.is_some_and(|seen| old(seen, SETTLED)));
+            let settled = settled.count() >= NEEDED;
             let patient = watch.unanswered.front().and_then(|first| first.unanswered_since(self.worked_through));
-            if self.host_answers && settled.count() >= NEEDED && patient.is_some_and(|since| old(since, patience)) {
+            let patient = patient.is_some_and(|since| old(since, patience));
+            let overtaken = watch.unanswered.front().is_some_and(|first| first.is_read(self.worked_through));
+            let through = watch.unanswered.get(1).and_then(|second| second.seen_read);
+            let here =
+                overtaken || through.is_some_and(|since| old(since, ON_ITS_WAY.max(self.delay).min(LONGEST_PATIENCE)));
+            if self.host_answers && settled && patient && here {
                 abandoned.push(session_id.clone());
             }
         }

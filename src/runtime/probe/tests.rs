@@ -174,6 +174,29 @@ fn a_host_that_takes_all_questions_at_once_and_works_through_them_slowly_keeps_i
 }
 
 #[test]
+fn an_answer_that_comes_late_behind_a_long_hold_up_keeps_its_call() {
+    let mut scene = Scene::new(&["a"]);
+    scene.answered_for(30);
+    let first = loop {
+        if let Some((_, number)) = scene.second().0.first() {
+            break *number;
+        }
+    };
+    scene.probes.read_up_to(scene.position);
+    // It has the first question in hand, and a slow client before it.
+    for _ in 0..18 {
+        assert_eq!(scene.second().1, [""; 0]);
+    }
+    // It is through with that, reads on, and its answers are on their way.
+    for _ in 0..5 {
+        scene.probes.read_up_to(scene.position);
+        assert_eq!(scene.second().1, [""; 0], "after {:?}", scene.elapsed());
+    }
+    scene.answer("a", first);
+    scene.answered_for(30);
+}
+
+#[test]
 fn an_answer_starts_the_count_anew() {
     let mut scene = Scene::new(&["a"]);
     scene.answered_for(30);

@@ -17,7 +17,7 @@ const PIPE_BYTES: u64 = 64 * 1024;
 const ROOM: u64 = 16 * 1024;
 const QUESTION_BYTES: u64 = 150;
 
-/// When something is held up: from second, for seconds.
+/// When something is held up: from when until when, in milliseconds.
 type Pause = (u64, u64);
 
 #[derive(Debug, Clone)]
@@ -54,8 +54,8 @@ enum What {
     Question(usize, u64),
 }
 
-fn within(pauses: &[Pause], second: u64) -> bool {
-    pauses.iter().any(|(from, length)| (*from..from + length).contains(&second))
+fn within(pauses: &[Pause], now: u64) -> bool {
+    pauses.iter().any(|(from, until)| (*from..*until).contains(&now))
 }
 
 /// Everything on its way, and what the host holds.
@@ -116,7 +116,6 @@ impl<'w> Run<'w> {
     }
 
     fn step(&mut self) {
-        let second = self.second();
         for call in 0..self.world.calls.len() {
             let Call { begins, ends, chunk_bytes, steps_per_chunk, client_pauses, .. } = &self.world.calls[call];
             if self.now == begins * 1000 {
@@ -133,12 +132,12 @@ impl<'w> Run<'w> {
             {
                 self.waiting.push_back((*chunk_bytes, What::Chunk(call)));
             }
-            if !within(client_pauses, second) {
+            if !within(client_pauses, self.now) {
                 self.queues[call] = self.queues[call].saturating_sub(self.world.pace);
             }
         }
         self.write();
-        if !within(&self.world.host_stops, second) {
+        if !within(&self.world.host_stops, self.now) {
             self.host();
         }
         while self.answers.front().is_some_and(|(due, ..)| *due <= self.now) {
@@ -215,8 +214,19 @@ impl<'w> Run<'w> {
     }
 }
 
+/// Nothing, or stalls in a row with little or much between them.
 fn pauses() -> impl Strategy<Value = Vec<Pause>> {
-    vec((0..200_u64, prop_oneof![1..10_u64, 10..61_u64]), 0..5)
+    let gap = prop_oneof![STEP..1_000, 1_000..30_000_u64];
+    let length = prop_oneof![500..10_000_u64, 10_000..20_000_u64, 20_000..60_000_u64];
+    vec((gap, length), 0..12).prop_map(|stalls| {
+        let mut now = 0;
+        let mut pauses = Vec::new();
+        for (gap, length) in stalls {
+            pauses.push((now + gap, now + gap + length));
+            now += gap + length;
+        }
+        pauses
+    })
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -235,7 +245,8 @@ fn call() -> impl Strategy<Value = Call> {
 
 fn held_up() -> impl Strategy<Value = World> {
     let block = prop_oneof![1_024..4_096_u64, 4_096..5_000_000_u64];
-    let host = (block, 1..513_usize, prop_oneof![1..4_usize, 4..2_000_usize], pauses());
+    let queue = prop_oneof![Just(1_usize), 1..20_usize, Just(512_usize)];
+    let host = (block, queue, prop_oneof![1..4_usize, 4..2_000_usize], pauses());
     (vec(call(), 1..6), host, vec(0..5_000_u64, 1..8), any::<bool>()).prop_map(
         |(calls, (block, queue, pace, host_stops), late, pipe)| World {
             calls,
