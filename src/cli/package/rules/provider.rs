@@ -1,9 +1,9 @@
 //! Rules for a model provider file.
 
-use ignore::gitignore::GitignoreBuilder;
 use serde_norway::Value;
 
 use super::super::archive::Entry;
+use super::super::glob::Glob;
 use super::fields::{Fields, LOCALES, lookup};
 use super::{Judge, Refusal, manifest};
 
@@ -139,17 +139,11 @@ fn models(fields: &mut Fields, entries: &[Entry], provider: &Value) {
     }
 }
 
-/// The model files a `predefined` pattern names; `None` where it is none. As in Go's `filepath.Match`, `*` stays within a
-/// folder, and a class must be closed.
+/// The model files a `predefined` pattern names; `None` where it is none.
 fn matching<'a>(entries: &'a [Entry], pattern: &str) -> Option<Vec<&'a Entry>> {
-    if pattern.rsplit_once('[').is_some_and(|(_, class)| !class.contains(']')) {
-        return None;
-    }
-    let mut builder = GitignoreBuilder::new("");
-    builder.add_line(None, &format!("/{pattern}")).ok()?;
-    let glob = builder.build().ok()?;
+    let glob = Glob::parse(pattern)?;
     let is_model = |entry: &&Entry| !entry.path.ends_with("_position.yaml");
-    Some(entries.iter().filter(is_model).filter(|entry| glob.matched(&entry.path, false).is_ignore()).collect())
+    Some(entries.iter().filter(is_model).filter(|entry| glob.matches(&entry.path)).collect())
 }
 
 /// One predefined model.
