@@ -10,6 +10,7 @@ import sys
 
 PROGRAM = "higress-dify-plugin"
 ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
+MFD_EXEC = 0x10  # since Linux 6.3, which may be set up to make files in memory non-executable unless told
 
 
 def candidates():
@@ -32,7 +33,10 @@ def run(path):
         os.execv(path, arguments)
     except OSError:
         pass  # not our file, a read-only file system, or one mounted noexec
-    memory = os.memfd_create(PROGRAM)
+    try:
+        memory = os.memfd_create(PROGRAM, os.MFD_CLOEXEC | MFD_EXEC)
+    except OSError:
+        memory = os.memfd_create(PROGRAM)
     with open(path, "rb", buffering=0) as source:
         while block := source.read(1 << 20):
             while block:

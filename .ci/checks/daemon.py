@@ -19,13 +19,13 @@ import sys
 import tempfile
 import zipfile
 
-from dify import debugging, figures, hosts, install, routes, serverless, stopping
+from dify import debugging, figures, hosts, install, refusals, routes, serverless, stopping
 from dify.client import Dify
 from dify.report import Report
 from dify.services import Daemon, Stores, network_is_off
 from standin import Gateway
 
-PARTS = ["signatures", "routes", "install", "stop", "debugging", "hosts", "serverless", "figures"]
+PARTS = ["signatures", "refusals", "routes", "install", "stop", "debugging", "hosts", "serverless", "figures"]
 
 
 class Bench:
@@ -66,6 +66,8 @@ def run(report, bench, parts):
     with bench.daemon("plain") as daemon, Gateway(str(bench.program)) as gateway:
         dify = Dify(daemon.port)
         install.check_install(report, dify, daemon, bench)
+        if "refusals" in parts:
+            refusals.check(report, dify, bench)
         if "routes" in parts:
             routes.check(report, dify, gateway)
         if "stop" in parts:

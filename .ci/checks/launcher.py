@@ -145,6 +145,25 @@ class Launcher(unittest.TestCase):
         folder = self.mounted("ro,noexec")
         self.assert_started(*self.start(folder), program=self.program(folder))
 
+    def with_memory_files(self, setting):
+        """Starts from a noexec mount under this setting of `vm.memfd_noexec`, which belongs to a process namespace."""
+        folder = self.mounted("ro,noexec")
+        script = f"echo {setting} > /proc/sys/vm/memfd_noexec && exec \"$@\""
+        namespace = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"]
+        if subprocess.run([*namespace, "true"], capture_output=True).returncode:
+            self.skipTest("needs Linux 6.3 and a process namespace of its own")
+        done = subprocess.run([*namespace, sys.executable, "-B", "-m", "main"], cwd=folder, input='echo "$0"\n',
+                              capture_output=True, text=True, timeout=20)
+        return folder, (done, done.stdout, done.stderr)
+
+    def test_memory_files_that_are_not_executable_unless_told(self):
+        folder, (done, out, err) = self.with_memory_files(1)
+        self.assertEqual((done.returncode, out, err), (0, f"{self.program(folder)}\n", ""))
+
+    def test_memory_files_that_are_never_executable(self):
+        _, refused = self.with_memory_files(2)
+        self.assert_refused(*refused, "Permission denied")
+
     def test_importing_it_does_nothing(self):
         done = subprocess.run([sys.executable, "-B", "-c", "import main"], cwd=self.folder, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))

@@ -146,12 +146,15 @@ impl Default for Switch {
 /// The variables of `file`; none when there is no such file.
 fn dotenv(file: &Path) -> Result<Vec<(String, String)>, SettingsError> {
     let unusable = |error: &dyn fmt::Display| SettingsError(format!("the file .env cannot be read: {error}"));
-    match dotenvy::from_path_iter(file) {
-        // The error of a line would quote the line, and with it perhaps a key.
-        Ok(lines) => lines.collect::<Result<_, _>>().map_err(|_| unusable(&"a line is not of the form NAME=value")),
-        Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(unusable(&error)),
-    }
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unusable(&error)),
+    };
+    // Editors on Windows begin a file with a mark.
+    let lines = dotenvy::from_read_iter(text.trim_start_matches('\u{feff}').as_bytes());
+    // The error of a line would quote the line, and with it perhaps a key.
+    lines.collect::<Result<_, _>>().map_err(|_| unusable(&"a line is not of the form NAME=value"))
 }
 
 /// Values that are set, by name in capitals.

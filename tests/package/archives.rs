@@ -82,6 +82,43 @@ fn difyignore_decides_what_is_left_out() {
     }));
 }
 
+/// Found by packing the same folder with `dify plugin package`.
+#[test]
+fn what_git_and_the_daemon_read_differently_is_read_as_the_daemon_does() {
+    for (pattern, left_out) in [
+        ("abc[!0-9]", &["abc1"][..]),
+        ("abc[^0-9]", &["abcz"]),
+        ("{foo,bar}", &[]),
+        ("foo\\", &[]),
+        ("[a", &[]),
+        ("/**.note", &[]),
+        ("**.note", &["foo.note", "sub/foo.note"]),
+        ("sub/**", &["sub/deep/foo", "sub/foo.note"]),
+        ("**/deep/foo", &["sub/deep/foo"]),
+        ("sub/*/foo", &["sub/deep/foo"]),
+        ("deep/foo", &[]),
+        ("deep/", &["sub/deep/foo"]),
+        ("foo.note/", &[]),
+        ("\u{e9}", &[]),
+    ] {
+        let plugin = Plugin::new();
+        let all = ["abc1", "abcz", "foo.note", "sub/deep/foo", "sub/foo.note"];
+        all.iter().for_each(|path| plugin.put(path, ""));
+        plugin.put(".difyignore", pattern);
+        let packed = names(&plugin.packaged(&[]).0);
+        let missing: Vec<_> = all.into_iter().filter(|path| !packed.iter().any(|name| name == path)).collect();
+        assert_eq!(missing, left_out, "{pattern}");
+    }
+}
+
+#[test]
+fn an_ignore_file_that_is_not_utf_8_still_decides() {
+    let plugin = Plugin::new();
+    plugin.put(".difyignore", b"# \xe9\nscratch\n");
+    plugin.put("scratch", "no");
+    assert!(!names(&plugin.packaged(&[]).0).contains(&"scratch".to_owned()));
+}
+
 #[test]
 fn gitignore_decides_where_there_is_no_difyignore() {
     let plugin = Plugin::new();

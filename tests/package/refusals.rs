@@ -13,7 +13,7 @@ fn assert_refused(path: &str, edit: (&str, &str), expected: &str) {
 #[test]
 fn a_manifest_that_somebody_refuses_is_refused() {
     let long = format!("en_US: {}", "x".repeat(1024));
-    let cases: [((&str, &str), &str); 30] = [
+    let cases: [((&str, &str), &str); 51] = [
         (("version: 0.1.0", "version: 0.1"), "version: must be like 1.2.3"),
         (("version: 0.1.0", "version: 0.1.0-mine"), "version: what follows the dash"),
         (("type: plugin", "type: bundle"), "type: \"bundle\" is not one of plugin"),
@@ -44,6 +44,34 @@ fn a_manifest_that_somebody_refuses_is_refused() {
         (("tags: [utilities]", "tags: [gateway]"), "tags[0]: \"gateway\" is not one of search"),
         (("https://example.com/sample", "example"), "repo: must be a URL"),
         (("type: plugin", "type: plugin\ntype: plugin"), "manifest.yaml: not YAML: duplicate"),
+        // Go's decoder takes any scalar of YAML for a text; in the JSON of remote debugging it must be one.
+        (("author: someone", "author: 42"), "author: must be a text: put it in quotes [remote debugging]"),
+        (("version: '3.12'", "version: 3.12"), "meta.runner.version: must be a text: put it in quotes"),
+        (("tags: [utilities]", "tags: [utilities]\nprivacy: true"), "privacy: must be a text: put it in quotes"),
+        (("tags: [utilities]", "tags: [utilities]\nprivacy: []"), "privacy: must be a text [plugin daemon]"),
+        (("2026-08-01T00:00:00Z", "2026-08-01T00:00:00"), "created_at: must be a time like"),
+        (("2026-08-01T00:00:00Z", "2026-08-01 00:00:00Z"), "created_at: must be a time like"),
+        (("2026-08-01T00:00:00Z", "2026-08-01t00:00:00z"), "created_at: must be a time like"),
+        (("2026-08-01T00:00:00Z", "2026-06-30T23:59:60Z"), "created_at: must be a time like"),
+        (("2026-08-01T00:00:00Z", "0001-01-01T00:00:00Z"), "created_at: must be a time like"),
+        (("permission: {}", "permission: some"), "resource.permission: must be a mapping [plugin daemon]"),
+        (("permission: {}", "permission: {tool: []}"), "resource.permission.tool: must be a mapping"),
+        (("permission: {}", "permission: {node: {enabled: maybe}}"), "permission.node.enabled: must be true or false"),
+        (("permission: {}", "permission: {model: {llm: 1}}"), "permission.model.llm: must be true or false"),
+        (
+            ("permission: {}", "permission: {storage: {enabled: 5, size: 1024}}"),
+            "storage.enabled: must be true or false",
+        ),
+        (("https://example.com/sample", "''"), "repo: must be a URL"),
+        (("https://example.com/sample", "example.com/sample"), "repo: must be a URL"),
+        (("icon: icon.svg", "icon: _assets/icon.svg"), "icon: the package holds no _assets/_assets/icon.svg"),
+        (
+            ("icon: icon.svg", "icon: more/icon.svg"),
+            "icon: must lie in _assets/ itself: remote debugging sends no folders",
+        ),
+        (("type: plugin", "type: plugin\nmodel: {provider: x}"), "model: the plugin daemon fills this in"),
+        (("type: plugin", "type: plugin\nverified: sure"), "verified: must be true or false"),
+        (("type: plugin", "type: plugin\nverified: 1"), "verified: must be true or false"),
     ];
     for (edit, expected) in cases {
         assert_refused("manifest.yaml", edit, expected);
@@ -53,7 +81,7 @@ fn a_manifest_that_somebody_refuses_is_refused() {
 #[test]
 fn a_provider_that_remote_debugging_refuses_is_refused() {
     let many = format!("credential_form_schemas:{}", "\n  - {variable: v, label: {en_US: V}, type: switch}".repeat(33));
-    let cases: [((&str, &str), &str); 15] = [
+    let cases: [((&str, &str), &str); 22] = [
         (("provider: sample\n", ""), "provider: is required [remote debugging]"),
         (("label: {en_US: Sample}\n", ""), "label: is required"),
         (("{en_US: icon.svg}", "{en_US: icon.svg, ja_JP: gone.svg}"), "icon_small.ja_JP: the package holds no"),
@@ -78,9 +106,45 @@ fn a_provider_that_remote_debugging_refuses_is_refused() {
             ("provider: sample", "provider: sample\nmodels: {llm: {predefined: [provider/*.yaml]}}"),
             "provider/sample.yaml: model: is required [plugin daemon]",
         ),
+        (
+            ("provider: sample", "provider: sample\nmodels: {llm: {predefined: ['m/[.yaml']}}"),
+            "models.llm.predefined[0]: \"m/[.yaml\" is no pattern [plugin daemon]",
+        ),
+        (("provider: sample", "provider: sample\nposition: {}"), "position: the plugin daemon fills this in"),
+        (("provider: sample", "provider: sample\nbackground: []"), "background: must be a text [plugin daemon]"),
+        (("default: chat", "default: 5"), "[0].default: must be a text: put it in quotes [remote debugging]"),
+        (("value: text", "value: 1.50"), "options[1].value: must be a text: put it in quotes"),
+        (("mode, value: chat", "mode, value: true"), "show_on[0].value: must be a text: put it in quotes"),
+        (("type: select", "type: select\n    url: 7"), "[0].url: must be a text: put it in quotes"),
     ];
     for (edit, expected) in cases {
         assert_refused("provider/sample.yaml", edit, expected);
+    }
+}
+
+#[test]
+fn an_empty_icon_is_refused() {
+    let plugin = Plugin::new();
+    plugin.put("_assets/icon.svg", "");
+    let refusal = plugin.refused(&[]);
+    assert!(refusal.contains("icon: _assets/icon.svg is empty"), "{refusal}");
+}
+
+#[test]
+fn what_everybody_takes_is_taken() {
+    for (edit, replacement) in [
+        ("2026-08-01T00:00:00Z", "'2026-08-01T00:00:00.123456789+08:00'"),
+        ("https://example.com/sample", "ssh://git@example.com/sample"),
+        ("https://example.com/sample", "mailto:someone@example.com"),
+        ("https://example.com/sample", "file:///srv/sample"),
+        ("[amd64, arm64]", "[]"),
+        ("tags: [utilities]", "tags: [utilities, utilities]"),
+        ("type: plugin", "type: plugin\nfoo: bar\nverified: true"),
+        ("permission: {}", "permission: {model: {enabled: true, llm: true}, tool: null, storage: {size: 1024}}"),
+    ] {
+        let plugin = Plugin::new();
+        plugin.edit("manifest.yaml", edit, replacement);
+        plugin.packaged(&[]);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `package`: builds the `.difypkg` that Dify installs; the same contents always give the same bytes.
 
 pub(crate) mod archive;
+mod glob;
 pub(crate) mod identity;
 mod ignore;
 mod rules;

@@ -77,6 +77,8 @@ fn a_file_that_is_missing_is_empty_and_one_that_is_broken_is_an_error_without_it
     assert_eq!(dotenv(&file), Ok(Vec::new()));
     std::fs::write(&file, "A=1\nB=\"two words\"\n").unwrap();
     assert_eq!(dotenv(&file), Ok(pairs(&[("A", "1"), ("B", "two words")])));
+    std::fs::write(&file, "\u{feff}A=1\r\n# comment\r\nB=2\r\n").unwrap();
+    assert_eq!(dotenv(&file), Ok(pairs(&[("A", "1"), ("B", "2")])), "as editors on Windows write it");
     std::fs::write(&file, "REMOTE_INSTALL_KEY=\"hush\n").unwrap();
     let error = dotenv(&file).unwrap_err().to_string();
     assert!(error.contains(".env") && !error.contains("hush"), "{error}");

@@ -13,6 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use bytes::Bytes;
 use futures_util::stream;
 use std::convert::Infallible;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
@@ -30,6 +31,8 @@ use tracing::info;
 pub const MAX_BODY: usize = 32 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// After a stop, how long the last bytes of the last answer may take to leave.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// How to serve.
 #[derive(Debug, Clone, Copy)]
@@ -65,12 +68,30 @@ where
     if let Ok(address) = listener.local_addr() {
         info!("serving calls at http://{address}/invoke");
     }
-    let calls = Arc::new(Semaphore::new(settings.max_calls.clamp(1, Semaphore::MAX_PERMITS)));
+    let most = u32::try_from(settings.max_calls).unwrap_or(u32::MAX).max(1);
+    let calls = Arc::new(Semaphore::new(most as usize));
+    let over = {
+        let (stop, calls) = (stop.clone(), Arc::clone(&calls));
+        async move {
+            stop.cancelled().await;
+            // The semaphore is never closed.
+            let _all = calls.acquire_many(most).await;
+            sleep(LAST_BYTES).await;
+        }
+    };
     let router = Router::new()
         .route("/health", get(|| async { "OK" }))
         .route("/invoke", post(invoke::<S, F>))
         .with_state(Arc::new(Shared { settings, calls, serve }));
-    axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await
+    // Else a small line waits for the acknowledgement of the one before. The kernel refuses it only on a connection that
+    // is already gone.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        // Connections on which no call was made, or only half of one, stay open for as long as their clients like.
+        () = over => Ok(()),
+    }
 }
 
 async fn invoke<S, F>(State(shared): State<Arc<Shared<S>>>, request: Request<Body>) -> Response<Body>

@@ -11,6 +11,7 @@ pub use address::{AddressError, RemoteAddress};
 use super::{Connection, Drain, INPUT_LINES, Inbound, LineSplitter, Outbox};
 use crate::runtime::declaration::Declaration;
 use backoff::Backoff;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use secrecy::{ExposeSecret, SecretString};
 use std::convert::Infallible;
 use std::io;
@@ -24,8 +25,11 @@ use tracing::{info, warn};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one write may take. A host that takes nothing for longer has closed the connection on its side.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one write may take, and how long what was written may go unacknowledged: a host that vanished without a word
+/// (a sleeping laptop, a forgotten address translation) takes no heartbeat. One that takes nothing for longer has closed
+/// the connection on its side.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(WRITE_TIMEOUT_MS as u64);
+const WRITE_TIMEOUT_MS: u32 = 60_000;
 /// The host closes a connection without a heartbeat for 60 s; this leaves room for one that is late.
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
 /// A registration that has not been refused for this long is taken for accepted.
@@ -142,6 +146,7 @@ async fn dial(address: &RemoteAddress) -> io::Result<TcpStream> {
         io::Error::new(io::ErrorKind::TimedOut, format!("nothing answered within {seconds} s"))
     })??;
     stream.set_nodelay(true)?;
+    set_tcp_user_timeout(&stream, WRITE_TIMEOUT_MS)?;
     Ok(stream)
 }
 
@@ -303,6 +308,19 @@ mod tests {
         ] {
             assert!(!is_final(text), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_vanished_without_a_word_is_noticed_by_the_heartbeats_it_does_not_take() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = RemoteAddress::pick(Some(&listener.local_addr().unwrap().to_string()), "", 0).unwrap();
+        let stream = dial(&address).await.unwrap();
+        let limit = rustix::net::sockopt::tcp_user_timeout(&stream).unwrap();
+        assert_eq!(
+            Duration::from_millis(limit.into()),
+            WRITE_TIMEOUT,
+            "else the kernel tries for a quarter of an hour"
+        );
     }
 
     #[test]

@@ -54,9 +54,11 @@ impl Fields {
         self.refusals.push(Refusal { place, rule: rule.into(), judge });
     }
 
-    /// A text field of at most `max` characters, if it is there. Go's decoder takes any scalar for a text.
+    /// A text field of at most `max` characters, if it is there and not empty. Go's decoder takes any scalar of YAML for
+    /// a text; remote debugging sends JSON, where a number is none.
     pub(super) fn text(&mut self, node: &Value, at: &str, max: usize) -> Option<String> {
-        let text = match lookup(node, at)? {
+        let value = lookup(node, at)?;
+        let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             Value::Bool(flag) => flag.to_string(),
@@ -65,6 +67,9 @@ impl Fields {
                 return None;
             }
         };
+        if !value.is_string() {
+            self.refuse_as(Judge::RemoteDebugging, at, "must be a text: put it in quotes");
+        }
         let length = text.chars().count();
         if length > max {
             self.refuse(at, format!("{length} characters; at most {max}"));
@@ -158,6 +163,25 @@ impl Fields {
     pub(super) fn flag(&mut self, node: &Value, at: &str) {
         if lookup(node, at).is_some_and(|value| !value.is_bool()) {
             self.refuse_as(Judge::Daemon, at, "must be true or false");
+        }
+    }
+
+    /// Fields that the daemon fills in from other files, and that must not stand here.
+    pub(super) fn filled_in(&mut self, node: &Value, fields: &[&str]) {
+        for at in fields {
+            if lookup(node, at).is_some() {
+                self.refuse_as(Judge::Project, at, "the plugin daemon fills this in from other files; leave it out");
+            }
+        }
+    }
+
+    /// A mapping, if it is there, whose `flags` are true or false.
+    pub(super) fn flags(&mut self, node: &Value, at: &str, flags: &[&str]) {
+        if lookup(node, at).is_some_and(|value| !value.is_mapping()) {
+            self.refuse_as(Judge::Daemon, at, "must be a mapping");
+        }
+        for flag in flags {
+            self.flag(node, &format!("{at}.{flag}"));
         }
     }
 

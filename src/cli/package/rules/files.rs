@@ -30,7 +30,7 @@ pub(super) fn check(entries: &[Entry]) -> Vec<Refusal> {
             refuse(path, "the name holds a backslash or leads out of the package", Judge::Daemon);
         }
         if path == VERIFICATION {
-            refuse(path, "only a signer may add this file", Judge::Daemon);
+            refuse(path, "only a signer may add this file", Judge::Project);
         }
         if path == "uv.lock" || path == "pyproject.toml" {
             refuse(path, "would be installed in place of requirements.txt, over the network", Judge::Project);

@@ -1,6 +1,6 @@
 //! Rules for `manifest.yaml`.
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _};
 use serde_norway::Value;
 use url::Url;
 use uuid::Uuid;
@@ -36,6 +36,10 @@ const TAGS: [&str; 19] = [
 /// Kinds of plugin other than models; a package that holds models may hold none of them.
 const OTHER_KINDS: [&str; 5] = ["tools", "endpoints", "agent_strategies", "datasources", "triggers"];
 
+/// What a plugin may ask to call, and the kinds of model among it.
+const PERMISSIONS: [&str; 6] = ["tool", "model", "node", "endpoint", "app", "storage"];
+const PERMITTED_MODELS: [&str; 6] = ["llm", "text_embedding", "rerank", "tts", "speech2text", "moderation"];
+
 /// Bytes that a plugin may ask to store.
 const STORAGE_BYTES: std::ops::RangeInclusive<i64> = 1024..=1_073_741_824;
 
@@ -59,7 +63,7 @@ pub(super) fn check(entries: &[Entry]) -> Vec<Refusal> {
         asset(&mut fields, entries, icon, path.as_deref());
     }
     if let Some(time) = fields.required_text(&manifest, "created_at", usize::MAX)
-        && DateTime::parse_from_rfc3339(&time).is_err()
+        && !is_time(&time)
     {
         fields.refuse("created_at", "must be a time like 2026-01-31T00:00:00Z (RFC 3339)");
     }
@@ -68,11 +72,14 @@ pub(super) fn check(entries: &[Entry]) -> Vec<Refusal> {
     for (at, tag) in fields.texts(&manifest, "tags", false, usize::MAX) {
         fields.one_of(&at, &tag, &TAGS);
     }
-    if let Some(repo) = fields.text(&manifest, "repo", usize::MAX)
-        && !Url::parse(&repo).is_ok_and(|url| url.has_host())
-    {
+    fields.text(&manifest, "privacy", usize::MAX);
+    // Go looks at an empty one too.
+    fields.text(&manifest, "repo", usize::MAX);
+    if lookup(&manifest, "repo").and_then(Value::as_str).is_some_and(|repo| Url::parse(repo).is_err()) {
         fields.refuse("repo", "must be a URL");
     }
+    fields.flag(&manifest, "verified");
+    fields.filled_in(&manifest, &["model", "tool", "endpoint", "agent_strategy", "datasource", "trigger"]);
     let providers = plugins(&mut fields, &manifest);
 
     let mut refusals = fields.into_refusals();
@@ -111,7 +118,12 @@ fn resource(fields: &mut Fields, manifest: &Value) {
         None if lookup(manifest, "resource.memory").is_none() => fields.refuse("resource.memory", "is required"),
         _ => {}
     }
-    if lookup(manifest, "resource.permission.storage").is_some() {
+    fields.flags(manifest, "resource.permission", &[]);
+    for permission in PERMISSIONS {
+        fields.flags(manifest, &format!("resource.permission.{permission}"), &["enabled"]);
+    }
+    fields.flags(manifest, "resource.permission.model", &PERMITTED_MODELS);
+    if lookup(manifest, "resource.permission.storage").is_some_and(Value::is_mapping) {
         let size = fields.whole(manifest, "resource.permission.storage.size").unwrap_or(0);
         if !STORAGE_BYTES.contains(&size) {
             fields.refuse("resource.permission.storage.size", "must be from 1024 to 1073741824 bytes");
@@ -165,14 +177,30 @@ fn plugins(fields: &mut Fields, manifest: &Value) -> Vec<String> {
     models.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Notes an image that is named but not among the assets.
+/// Notes an image that is named but not among the assets, or not among those that remote debugging sends.
 pub(super) fn asset(fields: &mut Fields, entries: &[Entry], at: &str, path: Option<&str>) {
-    if let Some(path) = path {
-        let file = format!("{ASSETS}{path}");
-        if !entries.iter().any(|entry| entry.path == file) {
-            fields.refuse_as(Judge::CommandLine, at, format!("the package holds no {file}"));
-        }
+    let Some(path) = path else { return };
+    if path.contains('/') {
+        fields.refuse_as(Judge::RemoteDebugging, at, "must lie in _assets/ itself: remote debugging sends no folders");
     }
+    let file = format!("{ASSETS}{path}");
+    match entries.iter().find(|entry| entry.path == file) {
+        None => fields.refuse_as(Judge::CommandLine, at, format!("the package holds no {file}")),
+        Some(entry) if entry.data.is_empty() => {
+            fields.refuse_as(Judge::RemoteDebugging, at, format!("{file} is empty"));
+        }
+        Some(_) => {}
+    }
+}
+
+/// RFC 3339 as Go reads it: capital letters, no leap second, and not the first second of the year 1, which stands for
+/// none.
+fn is_time(text: &str) -> bool {
+    const WHOLE_SECOND: u32 = 1_000_000_000;
+    text.as_bytes().get(10) == Some(&b'T')
+        && !text.ends_with('z')
+        && DateTime::parse_from_rfc3339(text)
+            .is_ok_and(|time| time.timestamp_subsec_nanos() < WHOLE_SECOND && time.year() > 1)
 }
 
 /// `\d{1,4}(\.\d{1,4}){2}(-\w{1,16})?`

@@ -1,9 +1,9 @@
 //! Rules for a model provider file.
 
-use ignore::gitignore::GitignoreBuilder;
 use serde_norway::Value;
 
 use super::super::archive::Entry;
+use super::super::glob::Glob;
 use super::fields::{Fields, LOCALES, lookup};
 use super::{Judge, Refusal, manifest};
 
@@ -49,6 +49,8 @@ pub(super) fn check(entries: &[Entry], path: &str) -> Vec<Refusal> {
     fields.required_text(&provider, "provider", MAX_CHARS);
     fields.required_translated(&provider, "label");
     fields.translated(&provider, "description");
+    fields.text(&provider, "background", usize::MAX);
+    fields.filled_in(&provider, &["position", "model_declarations"]);
     for icon in ["icon_small", "icon_large", "icon_small_dark", "icon_large_dark"] {
         fields.translated(&provider, icon);
         for locale in LOCALES {
@@ -128,21 +130,20 @@ fn models(fields: &mut Fields, entries: &[Entry], provider: &Value) {
                 fields.refuse_as(Judge::Daemon, &format!("{at}.position"), format!("{path} must list model names"));
             }
         }
-        for (_, pattern) in fields.texts(provider, &format!("{at}.predefined"), false, usize::MAX) {
-            for entry in matching(entries, &pattern) {
-                fields.refusals_of(model(entry));
+        for (at, pattern) in fields.texts(provider, &format!("{at}.predefined"), false, usize::MAX) {
+            match matching(entries, &pattern) {
+                Some(models) => models.into_iter().for_each(|entry| fields.refusals_of(model(entry))),
+                None => fields.refuse_as(Judge::Daemon, &at, format!("{pattern:?} is no pattern")),
             }
         }
     }
 }
 
-/// The model files a `predefined` pattern names. As in Go's `filepath.Match`, `*` stays within a folder.
-fn matching<'a>(entries: &'a [Entry], pattern: &str) -> Vec<&'a Entry> {
-    let mut builder = GitignoreBuilder::new("");
-    let built = builder.add_line(None, &format!("/{pattern}")).is_ok().then(|| builder.build().ok()).flatten();
-    let Some(glob) = built else { return Vec::new() };
+/// The model files a `predefined` pattern names; `None` where it is none.
+fn matching<'a>(entries: &'a [Entry], pattern: &str) -> Option<Vec<&'a Entry>> {
+    let glob = Glob::parse(pattern)?;
     let is_model = |entry: &&Entry| !entry.path.ends_with("_position.yaml");
-    entries.iter().filter(is_model).filter(|entry| glob.matched(&entry.path, false).is_ignore()).collect()
+    Some(entries.iter().filter(is_model).filter(|entry| glob.matches(&entry.path)).collect())
 }
 
 /// One predefined model.

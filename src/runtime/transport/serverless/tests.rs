@@ -188,6 +188,19 @@ async fn a_stop_lets_running_calls_finish() {
 }
 
 #[tokio::test]
+async fn connections_without_a_call_do_not_hold_up_a_stop() {
+    let server = server(LIMIT, 8).await;
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    let mut half = TcpStream::connect(server.address).await.unwrap();
+    half.write_all(b"POST /invoke HT").await.unwrap();
+    // Answered behind them, so they have been accepted.
+    assert_eq!(response(send(server.address, "GET /health", "").await).await.0, 200);
+    server.stop.cancel();
+    timeout(Duration::from_secs(5), server.running).await.unwrap().unwrap().unwrap();
+    drop((idle, half));
+}
+
+#[tokio::test]
 async fn calls_beyond_the_limit_are_turned_away() {
     let server = server(LIMIT, 1).await;
     let body = request(&json!({"lines": [{"a": 1}], "hold": true}));

@@ -20,11 +20,14 @@ pub struct AddressError(&'static str);
 
 impl RemoteAddress {
     /// The address of `url` (`REMOTE_INSTALL_URL`) or, when that is not set, `host` and `port`. Scheme, user and path
-    /// of a URL do not matter: the protocol is always plain TCP.
+    /// of a URL do not matter: the protocol is always plain TCP. An IPv6 `host` may have the brackets of a URL.
     pub fn pick(url: Option<&str>, host: &str, port: u16) -> Result<Self, AddressError> {
         match url.map(str::trim).filter(|url| !url.is_empty()) {
             Some(url) => Self::parse(url),
-            None => Ok(Self { host: host.to_owned(), port }),
+            None => {
+                let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
+            }
         }
     }
 
@@ -83,6 +86,9 @@ mod tests {
     fn without_a_url_host_and_port_count() {
         for url in [None, Some(""), Some(" ")] {
             assert_eq!(RemoteAddress::pick(url, "localhost", 5003).unwrap().to_string(), "localhost:5003");
+        }
+        for host in ["::1", "[::1]"] {
+            assert_eq!(RemoteAddress::pick(None, host, 5003).unwrap().host, "::1", "the resolver knows no brackets");
         }
     }
 
