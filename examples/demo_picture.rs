@@ -1,5 +1,5 @@
 //! Turns the coloured output of a command into a picture:
-//! `cargo run --release -- demo --color always | cargo run --example demo_picture > docs/images/demo.svg`
+//! `cargo run -- demo --color always | cargo run --example demo_picture > docs/images/demo.svg`
 
 use std::io::{self, Read, Write};
 

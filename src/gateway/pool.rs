@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 const MAX_CLIENTS: usize = 64;
 /// Below the 180 s after which a Higress gateway closes an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(90);
-/// Idle connections kept for each host.
-const MAX_IDLE: usize = 256;
+/// Idle connections kept for each host: a burst of so many streams opens none anew.
+const MAX_IDLE: usize = 1024;
 /// HTTP/2 windows: one stream that nobody reads holds back at most this much, and a connection carries many such.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 32 << 20;
