@@ -1,5 +1,7 @@
 //! Embedding and rerank at their boundary: what Dify asks, what a gateway is sent, what Dify gets.
 
+#[path = "retrieval/batches.rs"]
+mod batches;
 #[path = "retrieval/embedding.rs"]
 mod embedding;
 #[path = "retrieval/multimodal.rs"]
