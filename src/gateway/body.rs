@@ -1,6 +1,6 @@
 //! A reply's body, read under its time-outs and caps.
 
-use super::held::Held;
+use super::held::{Held, Room};
 use super::reply_meta::ReplyMeta;
 use super::{Error, ErrorKind, transport};
 use bytes::Bytes;
@@ -15,6 +15,7 @@ pub const MAX_BODY: usize = 64 << 20;
 pub(super) struct Body {
     pub(super) response: reqwest::Response,
     pub(super) meta: ReplyMeta,
+    pub(super) room: Room,
     pub(super) idle_timeout: Duration,
     pub(super) total_timeout: Duration,
     pub(super) deadline: Instant,
@@ -57,7 +58,7 @@ impl Body {
         if announced > limit {
             return Err(self.too_large(limit));
         }
-        let mut held = Held::default();
+        let mut held = self.room.clone().hold();
         while let Some(piece) = self.chunk().await? {
             let length = all.len() + piece.len();
             if length > limit {

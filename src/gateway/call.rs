@@ -3,6 +3,7 @@
 use super::auth::Stamp;
 use super::body::Body;
 use super::error_body::Refusal;
+use super::held::Room;
 use super::request::{self, Prepared};
 use super::transport::{self, Failure};
 use super::{Auth, Endpoint, Error, ErrorKind, ReplyMeta, TransportOptions, hints, pool, retry};
@@ -137,13 +138,13 @@ async fn attempt(client: &reqwest::Client, route: &Route, call: &Call, limits: L
         }
         Err(_) => return Err(no_answer(&route.endpoint, options, limits, first_byte).into()),
     };
-    receive(response, options, limits, string_to_sign, redactor).await
+    receive(response, route, limits, string_to_sign, redactor).await
 }
 
 /// Headers are here: a reply, or a refusal whose body is read.
 async fn receive(
     mut response: reqwest::Response,
-    options: &TransportOptions,
+    route: &Route,
     limits: Limits,
     string_to_sign: Option<Vec<u8>>,
     redactor: super::redact::Redactor,
@@ -152,7 +153,9 @@ async fn receive(
     let headers = std::mem::take(response.headers_mut());
     let meta = ReplyMeta { origin: hints::origin(&headers), request_id: hints::request_id(&headers), redactor };
     let Limits { total_timeout, deadline } = limits;
-    let mut body = Body { response, meta, idle_timeout: options.idle_timeout, total_timeout, deadline };
+    let room = Room::of(&route.endpoint);
+    let idle_timeout = route.options.idle_timeout;
+    let mut body = Body { response, meta, room, idle_timeout, total_timeout, deadline };
     if status.is_success() {
         // What was asked for is unpacked, and its header gone.
         if let Some(encoding) = hints::text(&headers, "content-encoding").filter(|encoding| *encoding != "identity") {
@@ -163,7 +166,7 @@ async fn receive(
         let meta = body.meta.clone();
         return Ok(Reply { status, headers, meta, retries: 0, waited: Duration::ZERO, body });
     }
-    let beginning = body.read_beginning(MAX_REFUSAL, options.idle_timeout.min(REFUSAL_PATIENCE)).await;
+    let beginning = body.read_beginning(MAX_REFUSAL, idle_timeout.min(REFUSAL_PATIENCE)).await;
     let refusal = Refusal {
         status,
         headers: &headers,

@@ -93,6 +93,11 @@ impl Endpoint {
         self.base.host_str().unwrap_or_default()
     }
 
+    /// Scheme, host and port: what all routes of one server have in common.
+    pub(super) fn server(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
     /// The values of the fixed query, as sent: they may be secrets.
     pub(super) fn query_values(&self) -> impl Iterator<Item = &str> {
         self.base

@@ -31,14 +31,8 @@ pub struct Events {
 
 impl Events {
     pub(in crate::gateway) fn new(body: Body) -> Self {
-        Self {
-            body,
-            framer: Framer::default(),
-            held: Held::default(),
-            excerpt: Vec::new(),
-            at_end: false,
-            failure: None,
-        }
+        let held = body.room.clone().hold();
+        Self { body, framer: Framer::default(), held, excerpt: Vec::new(), at_end: false, failure: None }
     }
 
     /// The events of `start`, which was read before, and of the body behind it.
@@ -133,7 +127,7 @@ impl Events {
             self.failure = Some(error);
         }
         if self.framer.unfinished() + PIECE <= FREE {
-            self.held = Held::default();
+            self.held.release();
         }
     }
 }
