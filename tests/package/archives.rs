@@ -103,7 +103,9 @@ fn what_git_and_the_daemon_read_differently_is_read_as_the_daemon_does() {
     ] {
         let plugin = Plugin::new();
         let all = ["abc1", "abcz", "foo.note", "sub/deep/foo", "sub/foo.note"];
-        all.iter().for_each(|path| plugin.put(path, ""));
+        for path in all {
+            plugin.put(path, "");
+        }
         plugin.put(".difyignore", pattern);
         let packed = names(&plugin.packaged(&[]).0);
         let missing: Vec<_> = all.into_iter().filter(|path| !packed.iter().any(|name| name == path)).collect();

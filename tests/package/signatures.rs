@@ -98,6 +98,7 @@ fn what_is_no_signed_package_is_said_plainly() {
     let plugin = Plugin::new();
     assert_bad(&plugin, b"PK is not enough", "not a package: no zip archive");
     assert_bad(&plugin, &plugin.packaged(&[]).0, "the package is not signed");
+    assert_bad(&plugin, &[signed(&plugin), b"more".to_vec()].concat(), "something follows the end of the archive");
 
     let mut folders = ZipWriter::new(Cursor::new(Vec::new()));
     folders.add_directory("provider/", SimpleFileOptions::default()).unwrap();

@@ -9,7 +9,8 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 /// The most bytes the plugin daemon unpacks from one package (`MAX_PLUGIN_PACKAGE_SIZE`).
 pub(crate) const MAX_UNPACKED_BYTES: u64 = 52_428_800;
 
-/// Length of a zip's closing record without its comment, and where in it the number of entries stands.
+/// A zip's closing record: how it begins, its length without the comment, and where in it the number of entries stands.
+const END_RECORD: &[u8] = b"PK\x05\x06";
 const END_RECORD_BYTES: usize = 22;
 const END_RECORD_ENTRIES: usize = 10;
 
@@ -59,13 +60,18 @@ pub(crate) fn write(entries: &[Entry], comment: &str) -> anyhow::Result<Vec<u8>>
 /// Reads an archive back: its files in archive order, and its comment.
 ///
 /// # Errors
-/// Not a zip, a directory entry, two entries of one name, or more than [`MAX_UNPACKED_BYTES`] unpacked.
+/// Not a zip and nothing else, a directory entry, two entries of one name, or more than [`MAX_UNPACKED_BYTES`] unpacked.
 pub(crate) fn read(bytes: &[u8]) -> anyhow::Result<(Vec<Entry>, String)> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).context("not a package: no zip archive")?;
     let comment = String::from_utf8(zip.comment().to_vec()).context("the archive comment is not UTF-8")?;
+    let end = bytes.len().saturating_sub(comment.len() + END_RECORD_BYTES);
+    ensure!(
+        bytes.get(end..).is_some_and(|end| end.starts_with(END_RECORD)),
+        "something follows the end of the archive"
+    );
     // The reader keeps the last of two entries of one name where others keep the first, so such an archive means
     // different things to different readers.
-    let at = bytes.len().saturating_sub(comment.len() + END_RECORD_BYTES) + END_RECORD_ENTRIES;
+    let at = end + END_RECORD_ENTRIES;
     let declared = bytes.get(at..at + 2).and_then(|field| Some(u16::from_le_bytes(field.try_into().ok()?)));
     ensure!(declared.map(usize::from) == Some(zip.len()), "the archive holds two files of one name");
 

@@ -58,9 +58,9 @@ impl Glob {
                 }
                 (Some(wanted), Some(found)) if wanted.is(*found) => (token, at) = (token + 1, at + 1),
                 _ => match star {
-                    Some((behind, taken)) if name.get(taken).is_some_and(|character| *character != '/') => {
-                        star = Some((behind, taken + 1));
-                        (token, at) = (behind, taken + 1);
+                    Some((behind, from)) if name.get(from).is_some_and(|character| *character != '/') => {
+                        star = Some((behind, from + 1));
+                        (token, at) = (behind, from + 1);
                     }
                     _ => return false,
                 },
