@@ -75,6 +75,9 @@ impl Body {
 
     /// Waits until `bytes` may be held; not longer than the whole call may take.
     pub(super) async fn make_room_for(&self, bytes: usize, held: &mut Held) -> Result<(), Error> {
+        if held.has_room_for(bytes) {
+            return Ok(());
+        }
         tokio::time::timeout_at(self.deadline, held.make_room_for(bytes)).await.map_err(|_| self.overdue())
     }
 

@@ -33,6 +33,7 @@ pub struct Drain {
     shared: Arc<Shared>,
     heartbeat: Option<(Duration, Instant)>,
     picked: Vec<(Arc<Lane>, Item)>,
+    sessions: usize,
     written: u64,
     batch_end: u64,
     probes: Vec<WrittenProbe>,
@@ -111,6 +112,7 @@ impl Outbox {
             shared: Arc::clone(&shared),
             heartbeat: heartbeat.map(|period| (period, Instant::now())),
             picked: Vec::new(),
+            sessions: 0,
             written: 0,
             batch_end: 0,
             probes: Vec::new(),
@@ -245,6 +247,11 @@ impl Drain {
         progress.probes.append(&mut self.probes);
     }
 
+    /// How many sessions had output when the last batch was made.
+    pub(crate) const fn sessions(&self) -> usize {
+        self.sessions
+    }
+
     fn beat(&mut self, now: Instant, batch: &mut Vec<u8>) {
         let Some((period, due)) = &mut self.heartbeat else { return };
         if now < *due {
@@ -280,6 +287,7 @@ impl Drain {
                 queues.ready.push_back(lane);
             }
         }
+        self.sessions = queues.ready.len();
         let mut bytes = batch.len();
         while bytes < BATCH_BYTES
             && let Some(lane) = queues.ready.pop_front()

@@ -12,6 +12,12 @@ use tokio::sync::mpsc;
 
 /// Bytes per read of stdin; as much as a pipe holds.
 const READ_BYTES: usize = 64 * 1024;
+/// How long the writer rests behind a batch of [`CROWD`] sessions or more: to wake it for every token of hundreds of
+/// streams costs more than all else that is done for the token. Fewer sessions never wait for it, and nobody longer.
+const REST: Duration = Duration::from_millis(2);
+const CROWD: usize = 4;
+/// A larger batch needs no rest: so much at once is cheap as it is, and the host may be waiting for more.
+const FULL: usize = 32 * 1024;
 /// Descriptors below are stdin, stdout and stderr.
 const FIRST_FREE_FD: i32 = 3;
 
@@ -68,6 +74,10 @@ async fn write(mut stdout: &File, mut drain: Drain) {
             return;
         }
         drain.written();
+        if drain.sessions() >= CROWD && batch.len() < FULL {
+            // This thread has nothing else to do.
+            thread::sleep(REST);
+        }
     }
 }
 
