@@ -4,8 +4,8 @@ use super::images::{OpenAiPart, Picture};
 use super::{Error, json};
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 #[cfg(test)]
 mod tests;
@@ -63,25 +63,25 @@ pub fn encode(form: Form, request: &Request<'_>) -> Result<Bytes, Error> {
     match form {
         Form::DashScopeNested => json::body(&Nested {
             model: request.model,
-            input: NestedInput { query: named(&request.query, false), documents: named_documents(request) },
+            input: NestedInput { query: Written::named(request.query, false), documents: Written::documents(request) },
             parameters: NestedParameters { return_documents: true, top_n: request.top_n },
         }),
         Form::DashScopeFlat | Form::Jina => json::body(&Flat {
             model: request.model,
-            query: named(&request.query, false),
-            documents: Value::Array(named_documents(request)),
+            query: Written::named(request.query, false),
+            documents: Written::documents(request),
             top_n: request.top_n,
         }),
         Form::Vllm => json::body(&Flat {
             model: request.model,
-            query: match &request.query {
-                Item::Text(text) => json!(text),
-                picture @ Item::Picture(_) => json!({"content": [part(picture)]}),
+            query: match request.query {
+                Item::Text(text) => Written::Text(text),
+                picture @ Item::Picture(_) => Written::Content { content: vec![part(picture)] },
             },
             documents: if request.typed_documents {
-                json!({"content": request.documents.iter().map(part).collect::<Vec<_>>()})
+                Written::Content { content: request.documents.iter().copied().map(part).collect() }
             } else {
-                Value::Array(named_documents(request))
+                Written::documents(request)
             },
             top_n: request.top_n,
         }),
@@ -91,14 +91,14 @@ pub fn encode(form: Form, request: &Request<'_>) -> Result<Bytes, Error> {
 #[derive(Serialize)]
 struct Nested<'a> {
     model: &'a str,
-    input: NestedInput,
+    input: NestedInput<'a>,
     parameters: NestedParameters,
 }
 
 #[derive(Serialize)]
-struct NestedInput {
-    query: Value,
-    documents: Vec<Value>,
+struct NestedInput<'a> {
+    query: Written<'a>,
+    documents: Written<'a>,
 }
 
 #[derive(Serialize)]
@@ -111,25 +111,38 @@ struct NestedParameters {
 #[derive(Serialize)]
 struct Flat<'a> {
     model: &'a str,
-    query: Value,
-    documents: Value,
+    query: Written<'a>,
+    documents: Written<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_n: Option<usize>,
 }
 
-fn named_documents(request: &Request<'_>) -> Vec<Value> {
-    request.documents.iter().map(|document| named(document, request.typed_documents)).collect()
+/// How items are written. They are borrowed: they may be large.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Written<'a> {
+    Text(&'a str),
+    NamedText { text: &'a str },
+    NamedPicture { image: Picture<'a> },
+    Content { content: Vec<OpenAiPart<'a>> },
+    List(Vec<Self>),
 }
 
-fn named(item: &Item<'_>, typed: bool) -> Value {
-    match item {
-        Item::Text(text) if typed => json!({"text": text}),
-        Item::Text(text) => json!(text),
-        Item::Picture(picture) => json!({"image": picture.url()}),
+impl<'a> Written<'a> {
+    fn documents(request: &Request<'a>) -> Self {
+        Self::List(request.documents.iter().map(|document| Self::named(*document, request.typed_documents)).collect())
+    }
+
+    const fn named(item: Item<'a>, typed: bool) -> Self {
+        match item {
+            Item::Text(text) if typed => Self::NamedText { text },
+            Item::Text(text) => Self::Text(text),
+            Item::Picture(image) => Self::NamedPicture { image },
+        }
     }
 }
 
-fn part<'a>(item: &'a Item<'a>) -> OpenAiPart<'a> {
+const fn part(item: Item<'_>) -> OpenAiPart<'_> {
     match item {
         Item::Text(text) => OpenAiPart::text(text),
         Item::Picture(picture) => OpenAiPart::picture(picture),

@@ -3,7 +3,6 @@
 use super::super::images::{Generated, Picture};
 use super::super::{Call, Error, json};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// Where pictures are made and changed.
 pub const GENERATION_PATH: &str = "/api/v1/services/aigc/multimodal-generation/generation";
@@ -68,7 +67,7 @@ struct Message<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Content<'a> {
-    Image(Cow<'a, str>),
+    Image(Picture<'a>),
     Text(&'a str),
 }
 
@@ -76,7 +75,7 @@ impl<'a> Request<'a> {
     fn new(model: &'a str, prompt: Option<&Prompt<'a>>, parameters: Option<&'a Parameters>) -> Self {
         let mut content = Vec::new();
         if let Some(prompt) = prompt {
-            content.extend(prompt.pictures.iter().map(|picture| Content::Image(picture.url())));
+            content.extend(prompt.pictures.iter().copied().map(Content::Image));
             content.push(Content::Text(prompt.text));
         }
         Self { model, input: Input { messages: [Message { role: "user", content }] }, parameters }

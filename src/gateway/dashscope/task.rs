@@ -5,7 +5,6 @@ use super::super::{Accept, Call, Error, ErrorKind, json};
 use super::generation::{self, Choice, Parameters, Prompt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 const TEXT_TO_IMAGE: &str = "/api/v1/services/aigc/text2image/image-synthesis";
 const IMAGE_TO_IMAGE: &str = "/api/v1/services/aigc/image2image/image-synthesis";
@@ -92,9 +91,9 @@ struct Input<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     negative_prompt: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    base_image_url: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    images: Vec<Cow<'a, str>>,
+    base_image_url: Option<Picture<'a>>,
+    #[serde(skip_serializing_if = "<[Picture<'_>]>::is_empty")]
+    images: &'a [Picture<'a>],
 }
 
 impl<'a> Input<'a> {
@@ -103,9 +102,9 @@ impl<'a> Input<'a> {
         match prompt.pictures {
             // wanx2.1-imageedit: one picture, and the word for "change it as described".
             [picture, ..] if model.contains("imageedit") => {
-                Self { function: Some("description_edit"), base_image_url: Some(picture.url()), ..input }
+                Self { function: Some("description_edit"), base_image_url: Some(*picture), ..input }
             }
-            pictures => Self { images: pictures.iter().map(Picture::url).collect(), ..input },
+            pictures => Self { images: pictures, ..input },
         }
     }
 }

@@ -87,7 +87,7 @@ pub fn message(input: &Input<'_>, common: &Common<'_>) -> Result<Bytes, Error> {
     }
     let part = match input {
         Input::Text(text) => super::images::OpenAiPart::text(text),
-        Input::Picture(picture) => super::images::OpenAiPart::picture(picture),
+        Input::Picture(picture) => super::images::OpenAiPart::picture(*picture),
     };
     json::body(&Request { messages: [Message { role: "user", content: [part] }], common })
 }
@@ -112,7 +112,7 @@ pub fn dashscope_contents<'a>(
     #[serde(rename_all = "lowercase")]
     enum Content<'a> {
         Text(&'a str),
-        Image(Cow<'a, str>),
+        Image(Picture<'a>),
     }
     #[derive(Serialize)]
     struct Parameters {
@@ -122,7 +122,7 @@ pub fn dashscope_contents<'a>(
         .into_iter()
         .map(|input| match input {
             Input::Text(text) => Content::Text(text),
-            Input::Picture(picture) => Content::Image(picture.url()),
+            Input::Picture(picture) => Content::Image(*picture),
         })
         .collect();
     json::body(&Request {

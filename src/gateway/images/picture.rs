@@ -1,22 +1,12 @@
 //! One picture.
 
-use serde::Serialize;
-use std::borrow::Cow;
+use serde::{Serialize, Serializer};
 
 /// A picture for a request: an address, a `data:` URL, or plain standard base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Picture<'a>(pub &'a str);
 
 impl<'a> Picture<'a> {
-    /// As a URL: base64 becomes a `data:` URL whose media type is read off the first bytes.
-    pub fn url(&self) -> Cow<'a, str> {
-        if self.is_remote() || self.0.starts_with("data:") {
-            Cow::Borrowed(self.0)
-        } else {
-            Cow::Owned(format!("data:{};base64,{}", media_type(self.0), self.0))
-        }
-    }
-
     /// Whether only its address is known.
     pub fn is_remote(&self) -> bool {
         self.0.starts_with("http://") || self.0.starts_with("https://") || self.0.starts_with("oss://")
@@ -30,6 +20,18 @@ impl<'a> Picture<'a> {
             self.0.split_once(";base64,").map(|(_, content)| content)
         } else {
             Some(self.0)
+        }
+    }
+}
+
+/// As a URL: base64 becomes a `data:` URL whose media type is read off the first bytes. Put together only as it is
+/// written: a picture may be large.
+impl Serialize for Picture<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_remote() || self.0.starts_with("data:") {
+            serializer.serialize_str(self.0)
+        } else {
+            serializer.collect_str(&format_args!("data:{};base64,{}", media_type(self.0), self.0))
         }
     }
 }
@@ -65,7 +67,7 @@ pub enum OpenAiPart<'a> {
 /// The object around a picture's URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageUrl<'a> {
-    url: Cow<'a, str>,
+    url: Picture<'a>,
 }
 
 impl<'a> OpenAiPart<'a> {
@@ -75,8 +77,8 @@ impl<'a> OpenAiPart<'a> {
     }
 
     /// A part that is a picture.
-    pub fn picture(picture: &Picture<'a>) -> Self {
-        Self::ImageUrl { image_url: ImageUrl { url: picture.url() } }
+    pub const fn picture(picture: Picture<'a>) -> Self {
+        Self::ImageUrl { image_url: ImageUrl { url: picture } }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use serde_json::json;
 
 macro_rules! fixture {
     ($name:literal) => {
