@@ -153,6 +153,33 @@ async fn a_line_of_a_hundred_megabytes_is_read_and_one_over_the_limit_is_skipped
     plugin.assert_peak("lines of 100 MiB", MEMORY_OF_THE_LARGEST);
 }
 
+#[tokio::test]
+async fn a_prompt_of_a_hundred_megabytes_is_sent_in_bounded_memory() {
+    let (mut plugin, gateway) = (Plugin::start(&[]).await, crate::gateway::hostile().await);
+    let line = ask("S", &gateway.url("ok"), &json!({}), true);
+    plugin.send(line.replace("\"hi\"", &format!("\"{}\"", "a line\\n".repeat(100 << 17)))).await;
+    plugin.hear("S").await.assert_answer();
+    plugin.assert_peak("a prompt of 100 MiB", MEMORY_OF_THE_LARGEST);
+}
+
+#[tokio::test]
+async fn a_line_of_millions_of_values_is_refused_by_their_number_and_takes_little() {
+    let (mut plugin, route) = (Plugin::start(&[]).await, route());
+    for (number, (key, piece)) in
+        [("prompt_messages", "{},"), ("tools", "{},"), ("stop", "\"\","), ("unknown", "1,")].into_iter().enumerate()
+    {
+        let session = number.to_string();
+        let mut line: Value = serde_json::from_str(&ask(&session, &route, &json!({}), true)).unwrap();
+        line["data"][key] = json!("@");
+        let values = format!("[{}null]", piece.repeat((16 << 20) / piece.len()));
+        plugin.send(line.to_string().replace("\"@\"", &values) + "\n").await;
+        plugin.hear(&session).await.assert_error("InvokeBadRequestError", "more than 200000 values");
+    }
+    plugin.send(ask("next", &route, &json!({}), true)).await;
+    plugin.hear("next").await.assert_answer();
+    plugin.assert_peak("lines of millions of values", MEMORY);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_thousand_calls_to_a_host_that_reads_none_of_them_for_a_while_all_end_once() {
     let (mut plugin, route) = (Plugin::start(&[]).await, route());

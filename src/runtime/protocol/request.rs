@@ -4,6 +4,7 @@
 //! null, empty or zero; one-shot hosts pass the caller's JSON through, so keys may be missing. Both mean "not set".
 
 mod fields;
+mod limited;
 mod lossy;
 mod messages;
 

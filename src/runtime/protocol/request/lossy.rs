@@ -4,13 +4,23 @@
 //! cannot hold it. Such a half becomes U+FFFD, the rest of the request is served.
 
 use super::super::super::InvokeError;
+use super::limited::{self, MAX_VALUES, Unreadable};
 use serde_json::Value;
 
 /// Parses `json`. The common case is parsed once; only text that fails is searched for lone surrogates.
 pub(super) fn parse(json: &str) -> Result<Value, InvokeError> {
-    serde_json::from_str(json)
-        .or_else(|error| repaired(json).map_or(Err(error), |json| serde_json::from_str(&json)))
-        .map_err(|error| InvokeError::bad_request(format!("the request is not JSON this plugin can read: {error}")))
+    let read = limited::read(json).or_else(|error| match error {
+        Unreadable::Json(_) => repaired(json).map_or(Err(error), |json| limited::read(&json)),
+        Unreadable::TooMany => Err(error),
+    });
+    read.map_err(|error| match error {
+        Unreadable::Json(error) => {
+            InvokeError::bad_request(format!("the request is not JSON this plugin can read: {error}"))
+        }
+        Unreadable::TooMany => InvokeError::bad_request(format!(
+            "the request holds more than {MAX_VALUES} values: send fewer messages, tools or texts in one call"
+        )),
+    })
 }
 
 /// `json` with every escaped half of a surrogate pair replaced; `None` when there is none.
