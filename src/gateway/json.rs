@@ -34,15 +34,26 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Reads a JSON text whose size is bounded into something whose size is bounded too.
+/// Reads a JSON body whose size is bounded into something whose size is bounded too.
 ///
 /// # Errors
 /// When it holds too much, or is not a `T`.
-pub fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Unreadable> {
-    if has_too_many_parts(text) {
+pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Unreadable> {
+    if has_too_many_parts(body) {
         return Err(Unreadable::TooManyParts);
     }
-    serde_json::from_slice(text).map_err(Unreadable::Json)
+    serde_json::from_slice(body).map_err(Unreadable::Json)
+}
+
+/// [`read`] for what is known to be UTF-8, as the events of a stream are: it is not checked again.
+///
+/// # Errors
+/// When it holds too much, or is not a `T`.
+pub fn read_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
+    if has_too_many_parts(text.as_bytes()) {
+        return Err(Unreadable::TooManyParts);
+    }
+    serde_json::from_str(text).map_err(Unreadable::Json)
 }
 
 /// Whether more than [`MAX_NESTED`] objects and lists begin in `text`. Looks at structure only: braces in texts do not

@@ -70,6 +70,7 @@ fn rows() -> Vec<Row> {
         row("early", Some((REQUEST, "413")), none()),
         row("empty", Some((SERVER, "the body is empty")), none()),
         row("dense-67000000", Some((SERVER, "more than 100000 objects and lists")), none()),
+        row("texts-20000000", None, none()),
     ]
 }
 

@@ -120,9 +120,16 @@ struct UrlObject<'a> {
     url: Text<'a>,
 }
 
-/// An element of a content list: a part, or its text.
+/// An element of a content list.
 #[derive(Debug, Default)]
-struct AnyPart<'a>(Part<'a>);
+enum AnyPart<'a> {
+    /// A part without its object.
+    Text(Cow<'a, str>),
+    Part(Box<Part<'a>>),
+    /// Something that says nothing.
+    #[default]
+    Nothing,
+}
 
 /// A piece of a call of a tool.
 #[derive(Debug, Default, Deserialize)]
@@ -178,7 +185,7 @@ impl<'a> ChatChunk<'a> {
     /// Reads one event's data or one whole body. JSON that is not an object is none.
     /// Halves of characters must be repaired before: see [`super::surrogates::repair`].
     pub fn decode(json: &'a str) -> Result<Option<Self>, Unreadable> {
-        json::read::<Maybe<Self>>(json.as_bytes()).map(|chunk| chunk.0)
+        json::read_text::<Maybe<Self>>(json).map(|chunk| chunk.0)
     }
 
     /// Whether Higress' ai-security-guard made this answer.
@@ -250,9 +257,20 @@ impl<'de> FromAny<'de> for Content<'de> {
         Self::Text(text)
     }
     fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
-        let mut parts = Vec::new();
-        while let Some(AnyPart(part)) = seq.next_element()? {
-            parts.push(part);
+        let mut parts: Vec<Part<'de>> = Vec::new();
+        // A list of millions of texts must not become millions of parts.
+        let mut text_goes_on = false;
+        while let Some(element) = seq.next_element()? {
+            let is_text = matches!(element, AnyPart::Text(_));
+            match element {
+                AnyPart::Text(text) => match parts.last_mut() {
+                    Some(last) if text_goes_on => last.text.0 += text,
+                    _ => parts.push(Part { text: Text(text), ..Part::default() }),
+                },
+                AnyPart::Part(part) => parts.push(*part),
+                AnyPart::Nothing => continue,
+            }
+            text_goes_on = is_text;
         }
         Ok(Self::Parts(parts))
     }
@@ -263,10 +281,10 @@ impl<'de> FromAny<'de> for Content<'de> {
 
 impl<'de> FromAny<'de> for AnyPart<'de> {
     fn from_text(text: Cow<'de, str>) -> Self {
-        Self(Part { text: Text(text), ..Part::default() })
+        Self::Text(text)
     }
     fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        from_object(map).map(Self)
+        from_object(map).map(Self::Part)
     }
 }
 

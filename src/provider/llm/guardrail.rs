@@ -44,7 +44,7 @@ impl GuardAnswer {
 
     /// Notes the detail beside an answer, JSON text.
     pub(super) fn note(&mut self, detail: &str) {
-        self.detail = json::read(detail.as_bytes()).ok().or(self.detail.take());
+        self.detail = json::read_text(detail).ok().or(self.detail.take());
     }
 
     /// What a person should read, and the reasons in a few words, if there are any.

@@ -115,7 +115,10 @@ pub(super) async fn play(mut stream: TcpStream, behaviour: Behaviour) -> io::Res
             whole(out, STREAM_HEAD, RECORDED.as_bytes()).await
         }
         Behaviour::Body(size) => body(out, size).await,
-        Behaviour::Dense(size) => dense(out, size).await,
+        Behaviour::Dense(size) => repeated(out, size, r#"{"choices":["#, "{},", "{}]}").await,
+        Behaviour::Texts(size) => {
+            repeated(out, size, r#"{"choices":[{"message":{"content":["#, r#""","#, r#""a"]}}]}"#).await
+        }
         Behaviour::Bomb(size) => explode(out, size).await,
         Behaviour::Html => {
             let page = "<html><body><h1>It works!</h1></body></html>";
@@ -245,15 +248,15 @@ async fn body(out: &mut TcpStream, size: usize) -> io::Result<()> {
     text(out, end).await
 }
 
-/// An answer of about `size` bytes whose choices are empty objects: much to hold for little text.
-async fn dense(out: &mut TcpStream, size: usize) -> io::Result<()> {
+/// About `size` bytes of one thing between a start and an end: much to hold for little text.
+async fn repeated(out: &mut TcpStream, size: usize, start: &str, piece: &str, end: &str) -> io::Result<()> {
     text(out, JSON_HEAD).await?;
-    chunk(out, br#"{"choices":["#).await?;
-    let block = "{},".repeat(BLOCK / 3);
+    chunk(out, start.as_bytes()).await?;
+    let block = piece.repeat(BLOCK / piece.len());
     for _ in 0..size / block.len() {
         chunk(out, block.as_bytes()).await?;
     }
-    chunk(out, b"{}]}").await?;
+    chunk(out, end.as_bytes()).await?;
     text(out, LAST_CHUNK).await
 }
 

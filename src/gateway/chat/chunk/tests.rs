@@ -32,6 +32,17 @@ fn every_field_may_be_null_or_of_another_type() {
 }
 
 #[test]
+fn texts_that_follow_each_other_in_a_content_list_are_one_part() {
+    let chunk = ChatChunk::decode(
+        r#"{"choices":[{"delta":{"content":["a","",1,null,"b",{"text":"c"},"d","e",{"text":"f"},[]]}}]}"#,
+    );
+    let delta = chunk.unwrap().unwrap().choices.0.remove(0).delta.0.unwrap();
+    let Content::Parts(parts) = delta.content else { panic!("parts") };
+    let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+    assert_eq!(texts, ["ab", "c", "de", "f"]);
+}
+
+#[test]
 fn content_may_be_parts() {
     let mut chunk = decode(
         r#"{"choices":[{"message":{"content":["a",{"type":"text","text":"b"},{"type":"image_url","image_url":{"url":"u"}},{"image":"v"}]}}]}"#,

@@ -192,5 +192,5 @@ impl Words {
 /// The object that a text is, thinking at its start aside.
 fn object(text: &str) -> Option<Value> {
     let (_, text) = leading_think::split(text, false);
-    json::read(text.trim().as_bytes()).ok().filter(Value::is_object)
+    json::read_text(text.trim()).ok().filter(Value::is_object)
 }
