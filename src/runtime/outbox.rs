@@ -145,9 +145,15 @@ impl Outbox {
         self.0.wake.notify_one();
     }
 
-    /// Resolves when [`finish`](Self::finish) was called and everything has been written.
-    pub async fn flushed(&self) {
-        self.0.flushed.cancelled().await;
+    /// Waits until everything has been written behind [`finish`](Self::finish); `false` when nothing can leave any
+    /// more before that.
+    pub async fn flushed(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.0.flushed.cancelled() => true,
+            // Both may have happened since the line above looked.
+            () = self.0.closed.cancelled() => self.0.flushed.is_cancelled(),
+        }
     }
 
     /// Resolves when nothing can leave any more: the host is gone.
@@ -339,5 +345,25 @@ impl Drop for Drain {
 impl fmt::Debug for Drain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drain").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    /// The writer closes the outbox right behind its last batch.
+    #[tokio::test]
+    async fn a_writer_that_ends_at_any_moment_has_flushed() {
+        for _ in 0..20_000 {
+            let (outbox, mut drain) = Outbox::new(None);
+            outbox.finish();
+            let writer = std::thread::spawn(move || {
+                assert!(drain.next(&mut Vec::new()).now_or_never() == Some(false), "nothing is left");
+            });
+            assert!(outbox.flushed().await, "everything has left");
+            writer.join().unwrap();
+        }
     }
 }

@@ -80,8 +80,7 @@ pub async fn serve<P: Provider>(
     outbox.finish();
     tokio::select! {
         biased;
-        () = outbox.flushed() => outcome,
-        () = outbox.closed() => Outcome::OutputClosed,
+        flushed = outbox.flushed() => if flushed { outcome } else { Outcome::OutputClosed },
         () = stop.now.cancelled() => Outcome::Stopped,
         () = tokio::time::sleep(GRACE) => outcome,
     }
