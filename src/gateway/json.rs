@@ -15,6 +15,8 @@ pub const MAX_NESTED: usize = 100_000;
 const SHORT: usize = 64 << 10;
 /// The longest part of an answer, in bytes, that is read without knowing what it holds.
 const MAX_UNKNOWN: usize = 64 << 10;
+/// The longest text, in bytes, whose repeated keys are put right. Read, it takes up to forty times as much.
+const MAX_REPEATING: usize = 1 << 20;
 
 /// Why a JSON text was not read.
 #[derive(Debug)]
@@ -23,6 +25,14 @@ pub enum Unreadable {
     Json(serde_json::Error),
     /// It holds more objects and lists than [`MAX_NESTED`].
     TooManyParts,
+}
+
+impl Unreadable {
+    /// Whether it is JSON that has a key of an object twice: what is read leniently fails at nothing else. NVIDIA's
+    /// endpoint writes `reasoning_content` twice (tinyhumansai/openhuman issue 4204).
+    pub fn is_repeated_key(&self) -> bool {
+        matches!(self, Self::Json(error) if error.is_data())
+    }
 }
 
 impl fmt::Display for Unreadable {
@@ -106,6 +116,14 @@ pub fn unknown(text: &str) -> Option<Value> {
         return None;
     }
     serde_json::from_str(text).ok()
+}
+
+/// `text` with each key once: as everywhere but in Rust, the last one counts. `None` when it is too long for that.
+pub fn without_repeated_keys(text: &str) -> Option<String> {
+    if text.len() > MAX_REPEATING {
+        return None;
+    }
+    serde_json::from_str(text).ok().map(|value: Value| value.to_string())
 }
 
 /// The bytes of a request body.

@@ -41,6 +41,15 @@ pub enum Output<'c> {
     Image(Cow<'c, str>),
 }
 
+impl Output<'_> {
+    fn into_owned<'c>(self) -> Output<'c> {
+        match self {
+            Self::Text(text) => Output::Text(Cow::Owned(text.into_owned())),
+            Self::Image(image) => Output::Image(Cow::Owned(image.into_owned())),
+        }
+    }
+}
+
 /// Whether more is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
@@ -135,6 +144,16 @@ impl StreamState {
             Ok(None) if !named_error => return Ok(Flow::Continue),
             Ok(None) => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
             Err(_) if named_error => return Err(meta.error(ErrorKind::ServerUnavailable, meta.excerpt(data))),
+            Err(error)
+                if error.is_repeated_key()
+                    && let Some(data) = json::without_repeated_keys(data)
+                    && ChatChunk::decode(&data).is_ok() =>
+            {
+                let mut pieces = Vec::new();
+                let flow = self.event(event, &data, meta, &mut pieces);
+                out.extend(pieces.into_iter().map(Output::into_owned));
+                return flow;
+            }
             // The answer is there, and what came to harm is at most its usage.
             Err(_) if self.is_finished() => return Ok(Flow::Continue),
             Err(error) => return Err(self.no_json(&error, data, meta)),
