@@ -71,6 +71,7 @@ fn rows() -> Vec<Row> {
         row("empty", Some((SERVER, "the body is empty")), none()),
         row("dense-67000000", Some((SERVER, "more than 100000 objects and lists")), none()),
         row("texts-20000000", None, none()),
+        row("tiny-events-20000000", Some((SERVER, "there is no answer in the reply")), none()),
     ]
 }
 

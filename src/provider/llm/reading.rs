@@ -9,11 +9,16 @@ use crate::gateway::{Content, Error, ErrorKind, Event, Events, Reply, ReplyMeta}
 use crate::runtime::entities::ContentPart;
 use crate::runtime::{InvokeError, LlmOutput};
 use serde::de::IgnoredAny;
+use std::slice::Chunks;
 use std::time::Duration;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 /// How long the rest of an answer is read for its usage, when a stop sequence was met and the upstream goes on.
 const USAGE_WAIT: Duration = Duration::from_secs(1);
+
+/// How much of a whole body is looked through for events at a time.
+const PIECE: usize = 64 << 10;
 
 /// Reads `reply` and hands its pieces to `out` as they come. What is left to send is in the ending.
 pub(super) async fn read(reply: Reply, wishes: &Wishes<'_>, out: &mut LlmOutput) -> Result<Ending, Unread> {
@@ -86,7 +91,8 @@ async fn read_whole(
     meta: &ReplyMeta,
     out: &mut LlmOutput,
 ) -> Result<(), Failure> {
-    for event in events_of(body)? {
+    let mut events = WholeEvents::new(body);
+    while let Some(event) = events.next().await? {
         if take(&event, state, meta, out).await? == Flow::Done {
             break;
         }
@@ -94,18 +100,52 @@ async fn read_whole(
     answered(state, meta, body)
 }
 
-/// A whole body: one answer, or what is left of a stream that ended at once.
-pub(super) fn events_of(body: &[u8]) -> Result<Vec<Event>, Error> {
-    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
-    let one = || vec![Event { data: String::from_utf8_lossy(text).into_owned(), ..Event::default() }];
-    if serde_json::from_slice::<IgnoredAny>(text).is_ok() {
-        return Ok(one());
+/// The events of a whole body: one answer, or what is left of a stream that ended at once. One at a time: a body of
+/// millions of small events is far smaller than they are.
+pub(super) struct WholeEvents<'a> {
+    body: &'a [u8],
+    unread: Chunks<'a, u8>,
+    framer: Framer,
+    at_end: bool,
+    found: bool,
+}
+
+impl<'a> WholeEvents<'a> {
+    /// The events of `body`.
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
+        let is_one = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        let unread = if is_one { &[] } else { body };
+        Self { body, unread: unread.chunks(PIECE), framer: Framer::default(), at_end: false, found: false }
     }
-    let mut framer = Framer::default();
-    framer.push(body)?;
-    framer.finish()?;
-    let events: Vec<Event> = std::iter::from_fn(|| framer.pop()).collect();
-    Ok(if events.is_empty() { one() } else { events })
+
+    /// The next event.
+    ///
+    /// # Errors
+    ///
+    /// For one that is too large.
+    pub(super) async fn next(&mut self) -> Result<Option<Event>, Error> {
+        // Nothing else here waits, and there are others to be served.
+        consume_budget().await;
+        loop {
+            if let Some(event) = self.framer.pop() {
+                self.found = true;
+                return Ok(Some(event));
+            }
+            if self.at_end {
+                // What holds no events is one itself.
+                let one = || Event { data: String::from_utf8_lossy(self.body).into_owned(), ..Event::default() };
+                return Ok((!std::mem::replace(&mut self.found, true)).then(one));
+            }
+            match self.unread.next() {
+                Some(piece) => self.framer.push(piece)?,
+                None => {
+                    self.framer.finish()?;
+                    self.at_end = true;
+                }
+            }
+        }
+    }
 }
 
 /// One event: what it adds to the answer leaves at once.

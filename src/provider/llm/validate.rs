@@ -3,7 +3,7 @@
 use super::exchange::{Exchange, Failure, Unread};
 use super::headers;
 use super::parameters::Parameters;
-use super::reading::{answered, events_of};
+use super::reading::{WholeEvents, answered};
 use super::request::{Ingredients, TextRequest};
 use super::stream::{Flow, Output, StreamState, Wishes};
 use crate::gateway::chat::surrogates::repair;
@@ -107,7 +107,8 @@ async fn first_piece(reply: Reply) -> Result<(), Unread> {
     let mut events = match reply.content().await? {
         Body::Events(events) => events,
         Body::Whole(body) => {
-            for event in events_of(&body)? {
+            let mut events = WholeEvents::new(&body);
+            while let Some(event) = events.next().await? {
                 step(&mut state, &event, &meta)?;
             }
             return answered(&state, &meta, &body).map_err(Unread::from);

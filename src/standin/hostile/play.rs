@@ -116,6 +116,7 @@ pub(super) async fn play(mut stream: TcpStream, behaviour: Behaviour) -> io::Res
         }
         Behaviour::Body(size) => body(out, size).await,
         Behaviour::Dense(size) => repeated(out, size, r#"{"choices":["#, "{},", "{}]}").await,
+        Behaviour::TinyEvents(size) => repeated(out, size, "{}\n", "data:1\n\n", "data: [DONE]\n\n").await,
         Behaviour::Texts(size) => {
             repeated(out, size, r#"{"choices":[{"message":{"content":["#, r#""","#, r#""a"]}}]}"#).await
         }
