@@ -38,7 +38,7 @@ impl Load {
         chunks
     }
 
-    fn model(self) -> String {
+    pub(crate) fn model(self) -> String {
         match self {
             Self::Flood(chunks) => format!("flood-{chunks}"),
             Self::Paced(chunks, pace) => format!("pace-{pace}ms-{chunks}"),
