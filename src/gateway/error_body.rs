@@ -136,7 +136,12 @@ pub(super) fn undecodable(meta: &ReplyMeta, what: &str, body: &[u8]) -> Error {
         return error;
     }
     let shown = meta.redactor.line(&plain(text), MAX_SHOWN);
-    let message = if shown.is_empty() { format!("{what}: the body is empty") } else { format!("{what}: {shown}") };
+    let shown = match (shown.as_str(), body.trim_ascii()) {
+        ("", []) => "the body is empty",
+        ("", _) => "nothing in the body can be read",
+        (shown, _) => shown,
+    };
+    let message = format!("{what}: {shown}");
     meta.error(ErrorKind::Decode, message).advise("Check that the endpoint URL is the address of a model route")
 }
 

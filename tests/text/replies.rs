@@ -74,6 +74,14 @@ async fn packed_answers_are_unpacked_whatever_they_are() {
 }
 
 #[tokio::test]
+async fn a_stream_that_ends_without_an_answer_shows_what_came() {
+    for (body, shown) in [("data: [DONE]\n\n", "data: [DONE]"), ("data: {\"a\":1}\n\ndata: [DONE]\n\n", "\"a\":1")] {
+        let error = outcome_of(stream(body)).await.result.unwrap_err();
+        assert!(error.message.contains("no answer") && error.message.contains(shown), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_transfer_broken_off_before_its_reason_is_an_error_behind_the_text_that_came() {
     let outcome = outcome_of(broken_stream(&says("Hello"))).await;
     assert_eq!(outcome.text(), "Hello");

@@ -329,7 +329,8 @@ fn an_answer_that_cannot_be_read_is_told_with_its_beginning() {
     let error = meta.undecodable("no JSON", b"<html><title>Login</title>");
     assert_eq!((error.kind, error.message.as_str()), (Decode, "no JSON: an HTML page titled \"Login\""));
     assert_eq!(error.request_id.as_deref(), Some("r"));
-    assert!(meta.undecodable("no JSON", b"").message.contains("empty"));
+    assert_eq!(meta.undecodable("no JSON", b" \n").message, "no JSON: the body is empty");
+    assert_eq!(meta.undecodable("no JSON", b"\0\0").message, "no JSON: nothing in the body can be read");
     assert_eq!(meta.undecodable("no JSON", b"Too many requests").kind, RateLimited);
 }
 

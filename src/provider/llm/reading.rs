@@ -56,8 +56,9 @@ async fn read_events(
         match take(&event, state, meta, out).await? {
             Flow::Continue => {}
             Flow::Done => {
+                let answered = answered(state, meta, events.excerpt());
                 events.finish().await;
-                return answered(state, meta, b"");
+                return answered;
             }
             Flow::Cut => {
                 // Ends in time or not: the answer is there.
