@@ -28,8 +28,8 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// Whether it is JSON that has a key of an object twice: what is read leniently fails at nothing else. NVIDIA's
-    /// endpoint writes `reasoning_content` twice (tinyhumansai/openhuman issue 4204).
+    /// Whether it is JSON that, by all appearances, has a key of an object twice: what is read leniently fails at little
+    /// else. NVIDIA's endpoint writes `reasoning_content` twice (tinyhumansai/openhuman, issue 4204).
     pub fn is_repeated_key(&self) -> bool {
         matches!(self, Self::Json(error) if error.is_data())
     }
@@ -118,7 +118,7 @@ pub fn unknown(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// `text` with each key once: as everywhere but in Rust, the last one counts. `None` when it is too long for that.
+/// `text` with each key once: the last one counts, as most readers of JSON have it. `None` when it is too long for that.
 pub fn without_repeated_keys(text: &str) -> Option<String> {
     if text.len() > MAX_REPEATING {
         return None;

@@ -20,13 +20,13 @@ pub(super) enum Unreadable {
 
 /// Reads one value and all that is in it.
 pub(super) fn read(json: &str) -> Result<Value, Unreadable> {
-    let left = Cell::new(MAX_VALUES);
+    let left = Cell::new(MAX_VALUES + 1);
     let mut reader = serde_json::Deserializer::from_str(json);
     let value = Limited { left: &left }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     value.map_err(|error| if left.get() == 0 { Unreadable::TooMany } else { Unreadable::Json(error) })
 }
 
-/// Reads a value as `serde_json` does, while there are some `left`.
+/// Reads a value as `serde_json` does. None is `left` when there is one too many, and then only.
 #[derive(Clone, Copy)]
 struct Limited<'a> {
     left: &'a Cell<usize>,
@@ -36,8 +36,10 @@ impl<'de> DeserializeSeed<'de> for Limited<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
-        self.left.set(left);
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            return Err(D::Error::custom("too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -97,6 +99,10 @@ mod tests {
         assert_eq!(read(&list(MAX_VALUES)).unwrap().as_array().map(Vec::len), Some(MAX_VALUES - 1));
         assert!(matches!(read(&list(MAX_VALUES + 1)), Err(Unreadable::TooMany)));
         assert!(matches!(read(&format!("{{\"a\":[{}]}}", list(MAX_VALUES))), Err(Unreadable::TooMany)));
+        assert!(
+            matches!(read(&format!("{}]", list(MAX_VALUES))), Err(Unreadable::Json(_))),
+            "not too many, but no JSON"
+        );
     }
 
     fn json() -> impl Strategy<Value = Value> {

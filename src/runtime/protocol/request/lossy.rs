@@ -51,7 +51,7 @@ fn repaired(json: &str) -> Option<String> {
     Some(out)
 }
 
-/// The UTF-16 unit of a `\uXXXX` escape at `position`.
+/// The UTF-16 unit of an escape such as `\ud83d` at `position`.
 fn unit(json: &str, position: usize) -> Option<u16> {
     let digits = json.get(position..position + 6)?.strip_prefix("\\u")?;
     if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u16::from_str_radix(digits, 16).ok() } else { None }
