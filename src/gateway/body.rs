@@ -2,7 +2,7 @@
 
 use super::held::{Held, Room};
 use super::reply_meta::ReplyMeta;
-use super::{Error, ErrorKind, transport};
+use super::{Deadline, Error, ErrorKind, transport};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::time::Duration;
@@ -17,8 +17,7 @@ pub(super) struct Body {
     pub(super) meta: ReplyMeta,
     pub(super) room: Room,
     pub(super) idle_timeout: Duration,
-    pub(super) total_timeout: Duration,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
 }
 
 impl Body {
@@ -27,13 +26,14 @@ impl Body {
         // A peer that is always ready must neither starve its neighbours nor outrun the clock.
         tokio::task::coop::consume_budget().await;
         let now = Instant::now();
-        if now >= self.deadline {
+        let end = self.deadline.at();
+        if now >= end {
             return Err(self.overdue());
         }
-        let until = now.checked_add(self.idle_timeout).map_or(self.deadline, |idle| idle.min(self.deadline));
+        let until = now.checked_add(self.idle_timeout).map_or(end, |idle| idle.min(end));
         match tokio::time::timeout_at(until, self.response.chunk()).await {
             Ok(read) => read.map_err(|error| self.broken(&error)),
-            Err(_) if until == self.deadline => Err(self.overdue()),
+            Err(_) if until == end => Err(self.overdue()),
             Err(_) => {
                 let seconds = self.idle_timeout.as_secs_f64();
                 let message = format!("The answer stopped: nothing more came for {seconds} s (idle_timeout)");
@@ -45,7 +45,7 @@ impl Body {
 
     /// The next piece if it is already here.
     pub(super) fn ready_chunk(&mut self) -> Option<Result<Option<Bytes>, Error>> {
-        if Instant::now() >= self.deadline {
+        if Instant::now() >= self.deadline.at() {
             return Some(Err(self.overdue()));
         }
         let read = self.response.chunk().now_or_never()?;
@@ -78,7 +78,7 @@ impl Body {
         if held.has_room_for(bytes) {
             return Ok(());
         }
-        tokio::time::timeout_at(self.deadline, held.make_room_for(bytes)).await.map_err(|_| self.overdue())
+        tokio::time::timeout_at(self.deadline.at(), held.make_room_for(bytes)).await.map_err(|_| self.overdue())
     }
 
     /// The beginning of it, at most `limit` bytes: what came until the end, an error, or `patience` is over.
@@ -103,11 +103,8 @@ impl Body {
     }
 
     fn overdue(&self) -> Error {
-        let seconds = self.total_timeout.as_secs_f64();
-        let message = format!("The call was not complete after {seconds} s (total_timeout)");
-        self.meta
-            .error(ErrorKind::Timeout, message)
-            .advise("Ask for less in one call, or raise total_timeout in advanced_options")
+        let message = format!("The call was not complete after {}", self.deadline);
+        self.meta.error(ErrorKind::Timeout, message).advise(self.deadline.advice("Ask for less in one call"))
     }
 
     fn broken(&self, error: &reqwest::Error) -> Error {

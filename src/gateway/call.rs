@@ -2,11 +2,12 @@
 
 use super::auth::Stamp;
 use super::body::Body;
+use super::deadline::later;
 use super::error_body::Refusal;
 use super::held::Room;
 use super::request::{self, Prepared};
 use super::transport::{self, Failure};
-use super::{Auth, Endpoint, Error, ErrorKind, ReplyMeta, TransportOptions, hints, pool, retry};
+use super::{Auth, Deadline, Endpoint, Error, ErrorKind, ReplyMeta, TransportOptions, hints, pool, retry};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::fmt;
@@ -63,8 +64,9 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body's bytes.
     pub body: Option<Bytes>,
-    /// A shorter limit for the whole call than the route's, for example when a model is saved.
-    pub total_timeout: Option<Duration>,
+    /// An earlier end than the route's `total_timeout` from now on: where this is one of several requests, or a model is
+    /// being saved.
+    pub deadline: Option<Deadline>,
 }
 
 impl Call {
@@ -77,7 +79,7 @@ impl Call {
             content_type: Some(http::HeaderValue::from_static("application/json")),
             headers: HeaderMap::new(),
             body: Some(body.into()),
-            total_timeout: None,
+            deadline: None,
         }
     }
 
@@ -96,19 +98,18 @@ pub async fn send(route: &Route, call: &Call) -> Result<Reply, Error> {
     route.auth.check()?;
     let started = Instant::now();
     let options = &route.options;
-    let total_timeout = call.total_timeout.map_or(options.total_timeout, |limit| limit.min(options.total_timeout));
-    let deadline = later(started, total_timeout);
+    let own = Deadline::total(started, options.total_timeout);
+    let deadline = call.deadline.map_or(own, |deadline| deadline.min(own));
     let client = pool::client(options, &route.endpoint).await?;
     let mut retries = 0;
     loop {
-        let limits = Limits { total_timeout, deadline };
-        let failure = match attempt(&client, route, call, limits).await {
+        let failure = match attempt(&client, route, call, deadline).await {
             Ok(reply) => return Ok(Reply { retries, waited: started.elapsed(), ..reply }),
             Err(failure) => failure,
         };
         let pause = retry::pause(&failure, retries).filter(|_| retries < options.retries);
         match pause {
-            Some(pause) if later(Instant::now(), pause) < deadline => {
+            Some(pause) if later(Instant::now(), pause) < deadline.at() => {
                 retries += 1;
                 tokio::time::sleep(pause).await;
             }
@@ -117,18 +118,12 @@ pub async fn send(route: &Route, call: &Call) -> Result<Reply, Error> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Limits {
-    total_timeout: Duration,
-    deadline: Instant,
-}
-
 /// One try, with a signature of its own.
-async fn attempt(client: &reqwest::Client, route: &Route, call: &Call, limits: Limits) -> Result<Reply, Failure> {
+async fn attempt(client: &reqwest::Client, route: &Route, call: &Call, deadline: Deadline) -> Result<Reply, Failure> {
     let options = &route.options;
     let Prepared { request, string_to_sign, redactor } = request::prepare(route, call, &Stamp::now())?;
-    let first_byte = later(Instant::now(), options.first_byte_timeout).min(limits.deadline);
-    let response = match tokio::time::timeout_at(first_byte, client.execute(request)).await {
+    let headers_due = Deadline::first_byte(options.first_byte_timeout).min(deadline);
+    let response = match tokio::time::timeout_at(headers_due.at(), client.execute(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             let sent = call.body.as_ref().map_or(0, Bytes::len);
@@ -136,26 +131,25 @@ async fn attempt(client: &reqwest::Client, route: &Route, call: &Call, limits: L
             failure.error.message = redactor.line(&failure.error.message, super::error_body::MAX_SHOWN);
             return Err(failure);
         }
-        Err(_) => return Err(no_answer(&route.endpoint, options, limits, first_byte).into()),
+        Err(_) => return Err(no_answer(&route.endpoint, headers_due).into()),
     };
-    receive(response, route, limits, string_to_sign, redactor).await
+    receive(response, route, deadline, string_to_sign, redactor).await
 }
 
 /// Headers are here: a reply, or a refusal whose body is read.
 async fn receive(
     mut response: reqwest::Response,
     route: &Route,
-    limits: Limits,
+    deadline: Deadline,
     string_to_sign: Option<Vec<u8>>,
     redactor: super::redact::Redactor,
 ) -> Result<Reply, Failure> {
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let meta = ReplyMeta { origin: hints::origin(&headers), request_id: hints::request_id(&headers), redactor };
-    let Limits { total_timeout, deadline } = limits;
     let room = Room::of(&route.endpoint);
     let idle_timeout = route.options.idle_timeout;
-    let mut body = Body { response, meta, room, idle_timeout, total_timeout, deadline };
+    let mut body = Body { response, meta, room, idle_timeout, deadline };
     if status.is_success() {
         // What was asked for is unpacked, and its header gone.
         if let Some(encoding) = hints::text(&headers, "content-encoding").filter(|encoding| *encoding != "identity") {
@@ -178,21 +172,9 @@ async fn receive(
     Err(refusal.error().into())
 }
 
-fn no_answer(endpoint: &Endpoint, options: &TransportOptions, limits: Limits, until: Instant) -> Error {
-    let (seconds, name) = if until == limits.deadline {
-        (limits.total_timeout, "total_timeout")
-    } else {
-        (options.first_byte_timeout, "first_byte_timeout")
-    };
-    let message = format!("{endpoint} did not answer within {} s ({name})", seconds.as_secs_f64());
-    Error::new(ErrorKind::Timeout, message)
-        .advise("The model may be busy: try again, or raise the limit in advanced_options")
-}
-
-/// `from` + `span`, far away if that is beyond the clock.
-fn later(from: Instant, span: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    from + span.min(FAR)
+fn no_answer(endpoint: &Endpoint, due: Deadline) -> Error {
+    let message = format!("{endpoint} did not answer within {due}");
+    Error::new(ErrorKind::Timeout, message).advise(due.advice("The model may be busy: try again"))
 }
 
 impl fmt::Debug for Route {

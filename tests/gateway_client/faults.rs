@@ -2,7 +2,7 @@
 
 use crate::server::{Act, Server, answer, chat, chunk, event_stream, json, options, route, send};
 use higress_dify_plugin::gateway::auth::KeyPlacement;
-use higress_dify_plugin::gateway::{self, Auth, Call, Error, ErrorKind, Route, TransportOptions, sse};
+use higress_dify_plugin::gateway::{self, Auth, Call, Deadline, Error, ErrorKind, Route, TransportOptions, sse};
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,7 @@ async fn silence_before_the_headers_ends_at_the_first_byte_timeout() {
 #[tokio::test]
 async fn the_total_timeout_covers_the_wait_for_headers() {
     let server = Server::one(vec![send("HTTP/1.1 200 OK\r\ncontent"), Act::Stall]).await;
-    let call = Call { total_timeout: Some(SHORT), ..json() };
+    let call = Call { deadline: Some(Deadline::total(Instant::now(), SHORT)), ..json() };
     let error = gateway::send(&server.route(), &call).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
     assert!(error.message.contains("total_timeout"), "{error}");

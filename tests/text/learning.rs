@@ -1,9 +1,10 @@
 //! When a call is sent again, and what calls remember.
 
 use crate::harness::{HELLO, asks, invoke};
-use crate::server::{Server, broken_stream, reply, stream};
+use crate::server::{Server, broken_stream, reply, stalled_stream, stream};
 use higress_dify_plugin::runtime::ErrorKind;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const REFUSED_USAGE: &str =
     r#"{"error":{"message":"Unrecognized request argument supplied: stream_options","type":"invalid_request_error"}}"#;
@@ -92,4 +93,13 @@ async fn an_answer_that_asks_for_it_is_tried_again_only_if_the_model_says_so() {
         assert_eq!((outcome.result.is_ok(), server.sent().len()), (works, tries));
         assert_eq!(outcome.cx.recorded().retries, u32::try_from(tries).unwrap() - 1);
     }
+}
+
+#[tokio::test]
+async fn all_tries_share_the_limit_of_the_call_which_is_told_as_it_was_set() {
+    let server = Server::slow(Duration::from_millis(300), vec![refused(REFUSED_USAGE), stalled_stream()]).await;
+    let limit = json!({"advanced_options": r#"{"total_timeout":1}"#});
+    let error = invoke(asks(&server, limit, json!({}))).await.result.unwrap_err();
+    assert!(error.message.contains("not complete after 1 s (total_timeout)"), "{}", error.message);
+    assert_eq!(server.sent().len(), 2);
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -23,6 +24,11 @@ pub(crate) struct Server {
 impl Server {
     /// Answers one request after the other with these bytes, each on a connection of its own.
     pub(crate) async fn start(replies: Vec<Vec<u8>>) -> Self {
+        Self::slow(Duration::ZERO, replies).await
+    }
+
+    /// As [`Server::start`], each answer so long after its request.
+    pub(crate) async fn slow(latency: Duration, replies: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/route", listener.local_addr().unwrap());
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -33,6 +39,7 @@ impl Server {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let request = read(&mut stream).await;
                 log.lock().unwrap().push(request);
+                tokio::time::sleep(latency).await;
                 // The client may have gone before the end.
                 let _ = stream.write_all(&reply).await;
                 if reply == stalled_stream() {

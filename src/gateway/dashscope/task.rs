@@ -71,7 +71,7 @@ pub fn check(id: &str) -> Result<Call, Error> {
         content_type: None,
         headers: HeaderMap::new(),
         body: None,
-        total_timeout: None,
+        deadline: None,
     })
 }
 

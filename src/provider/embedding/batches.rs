@@ -4,7 +4,7 @@ use super::request::Requests;
 use super::{EmbeddingCredentials, Input, TAG, exchange};
 use crate::gateway::embeddings::{self, Reply};
 use crate::gateway::limiter::{self, Permit};
-use crate::gateway::{Error, ErrorKind, LONGEST_PAUSE, learned};
+use crate::gateway::{Deadline, Error, ErrorKind, LONGEST_PAUSE, learned};
 use crate::runtime::protocol::outbound::LINE_LIMIT;
 use crate::runtime::{Context, InvokeError};
 use futures_util::StreamExt;
@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much of the host's longest line is left for vectors beside everything around them.
 const MAX_RESULT: usize = LINE_LIMIT - 64 * 1024;
@@ -41,7 +41,7 @@ pub(super) struct Batches<'a> {
     credentials: &'a EmbeddingCredentials,
     inputs: &'a [Input<'a>],
     requests: Requests<'a>,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 /// What became of one batch.
@@ -57,7 +57,7 @@ impl<'a> Batches<'a> {
             credentials,
             inputs,
             requests: Requests::new(cx, credentials),
-            deadline: cx.started + credentials.common.options.transport.total_timeout,
+            deadline: Deadline::total(cx.started, credentials.common.options.transport.total_timeout),
         }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Batches<'a> {
                 Err(error) => error,
             };
             let wait = error.retry_after.unwrap_or_else(|| BACK_OFF.saturating_mul(2_u32.saturating_pow(attempt)));
-            let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
+            let in_time = wait < self.deadline.left();
             // Where retries are set, the client has used them up already, except for a wait that it leaves to us.
             let repeated = options.retries_set && error.retry_after.is_none_or(|wait| wait <= LONGEST_PAUSE);
             if !may_pass(&error) || repeated || attempt >= retries || !in_time {
@@ -162,7 +162,7 @@ impl<'a> Batches<'a> {
         let mut call = self.requests.call(inputs)?;
         let common = &self.credentials.common;
         let _permit = self.permit().await?;
-        call.total_timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
+        call.deadline = Some(self.deadline);
         let body = exchange(self.cx, common, &self.credentials.upstream_model, call).await?;
         embeddings::decode(&body, expected)
     }
@@ -171,7 +171,7 @@ impl<'a> Batches<'a> {
     async fn permit(&self) -> Result<Permit, Error> {
         let common = &self.credentials.common;
         let permit = limiter::acquire(&common.route.endpoint, common.options.concurrency);
-        tokio::time::timeout_at(self.deadline.into(), permit).await.map_err(|_| {
+        tokio::time::timeout_at(self.deadline.at(), permit).await.map_err(|_| {
             let message = "the call's time was over before its turn came: other calls keep the endpoint busy";
             Error::new(ErrorKind::Timeout, message).advise("Raise concurrency or total_timeout in advanced_options")
         })

@@ -9,6 +9,7 @@ use self::request::Requests;
 use super::credentials::EmbeddingCredentials;
 use super::errors::{TAG, validation_failed};
 use super::exchange::{VALIDATION_TIMEOUT, exchange};
+use crate::gateway::Deadline;
 use crate::gateway::embeddings::{self, Input};
 use crate::runtime::entities::{
     Credentials, EmbeddingResult, InputType, ModelRef, MultimodalEmbeddingRequest, TextEmbeddingRequest,
@@ -39,7 +40,7 @@ pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, Inv
     let check = async {
         let credentials = EmbeddingCredentials::read(cx, &model.model, &model.credentials)?;
         let mut call = Requests::new(cx, &credentials).check("ping")?;
-        call.total_timeout = Some(VALIDATION_TIMEOUT);
+        call.deadline = Some(Deadline::fixed(VALIDATION_TIMEOUT));
         let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
         embeddings::decode(&body, 1)?;
         Ok(())

@@ -5,11 +5,11 @@ use super::parameters::ImageParameters;
 use super::prompt::ImagePrompt;
 use crate::gateway::dashscope::{self, Prompt, Status, Task};
 use crate::gateway::images::Generated;
-use crate::gateway::{Error, ErrorKind};
+use crate::gateway::{Deadline, Error, ErrorKind};
 use crate::provider::credentials::ImageCredentials;
 use crate::provider::exchange::exchange;
 use crate::runtime::{Context, InvokeError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The Dify plugin daemon ends a call after 600 s without telling anybody; the error has to be there before.
 const HOST_LIMIT: Duration = Duration::from_secs(590);
@@ -31,12 +31,12 @@ pub(super) async fn run(
 ) -> Result<Answer, InvokeError> {
     let id = submit(cx, credentials, prompt, parameters).await?;
     let limit = credentials.common.options.transport.total_timeout.min(HOST_LIMIT);
-    let deadline = cx.started + limit;
+    let deadline = Deadline::total(cx.started, limit);
     let mut wait = FIRST_WAIT;
     let mut failures = 0;
     loop {
-        if wait >= deadline.saturating_duration_since(Instant::now()) {
-            let message = format!("task {id} is not done after {} s", limit.as_secs());
+        if wait >= deadline.left() {
+            let message = format!("task {id} is not done after {deadline}");
             let advice = "It may still be done later. Raise total_timeout in advanced_options (the host allows 600 s), \
                           or switch polling on there";
             return Err(Error::new(ErrorKind::Timeout, message).advise(advice).into());
@@ -81,7 +81,7 @@ pub(super) async fn submit(
 /// Asks how far a task is.
 pub(super) async fn ask(cx: &Context, credentials: &ImageCredentials, id: &str) -> Result<Status, Error> {
     let mut call = dashscope::check(id)?;
-    call.total_timeout = Some(QUESTION_TIMEOUT);
+    call.deadline = Some(Deadline::fixed(QUESTION_TIMEOUT));
     Ok(Task::decode(&exchange(cx, &credentials.common, &credentials.upstream_model, call).await?)?.status)
 }
 

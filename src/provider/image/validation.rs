@@ -1,7 +1,7 @@
 //! The check of an image model as it is saved: it must cost nothing.
 
 use crate::gateway::images::{self, Generation};
-use crate::gateway::{Call, Error, ErrorKind, Origin, dashscope};
+use crate::gateway::{Call, Deadline, Error, ErrorKind, Origin, dashscope};
 use crate::provider::credentials::{ImageCredentials, ImageProtocol};
 use crate::provider::errors::validation_failed;
 use crate::provider::exchange::{VALIDATION_TIMEOUT, exchange};
@@ -34,7 +34,7 @@ const NOT_ABOUT_THE_INPUT: [&str; 17] = [
 pub async fn validate(cx: &Context, credentials: &ImageCredentials) -> Result<(), InvokeError> {
     let answer = async {
         let mut call = request_without_prompt(credentials)?;
-        call.total_timeout = Some(VALIDATION_TIMEOUT);
+        call.deadline = Some(Deadline::fixed(VALIDATION_TIMEOUT));
         exchange(cx, &credentials.common, &credentials.upstream_model, call).await
     };
     match answer.await {

@@ -4,11 +4,9 @@ use super::reading;
 use super::request::{MAX_COMPLETION_TOKENS, MAX_TOKENS, TextRequest};
 use super::stream::{Ending, Wishes};
 use crate::gateway::learned::{self, Learned};
-use crate::gateway::{Accept, Call, Error, ErrorKind, Origin, Reply, Route, send};
+use crate::gateway::{Accept, Call, Deadline, Error, ErrorKind, Origin, Reply, Route, send};
 use crate::runtime::{Context, InvokeError, LlmOutput};
 use http::HeaderMap;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// What can be learned in one call: that usage is refused, and the name of the token limit.
 const MAX_LESSONS: u8 = 2;
@@ -50,8 +48,8 @@ pub(super) struct Exchange<'a> {
     pub(super) model: &'a str,
     pub(super) headers: HeaderMap,
     pub(super) stream: bool,
-    /// For all tries together. The route's own limit holds as well.
-    pub(super) limit: Duration,
+    /// Of all tries together.
+    pub(super) deadline: Deadline,
 }
 
 impl Exchange<'_> {
@@ -84,7 +82,7 @@ impl Exchange<'_> {
             record.endpoint = Some(self.route.endpoint.to_string());
             record.upstream_model = Some(self.model.to_owned());
         });
-        Tries { started: Instant::now(), learned: learned::get(&self.route.endpoint, self.model), left: MAX_LESSONS }
+        Tries { learned: learned::get(&self.route.endpoint, self.model), left: MAX_LESSONS }
     }
 
     /// Sends `request` once.
@@ -93,7 +91,7 @@ impl Exchange<'_> {
         let mut call = Call::post_json(request.path(), bytes);
         call.headers.clone_from(&self.headers);
         call.accept = if self.stream { Accept::EventStream } else { Accept::Any };
-        call.total_timeout = Some(tries.rest_of(self.limit));
+        call.deadline = Some(self.deadline);
         let reply = send(self.route, &call).await?;
         self.cx.record(|record| {
             record.status = Some(reply.status.as_u16());
@@ -144,17 +142,8 @@ impl Exchange<'_> {
 /// The tries of one call: each of two facts can be learned once.
 #[derive(Debug)]
 pub(super) struct Tries {
-    started: Instant,
     learned: Learned,
     left: u8,
-}
-
-impl Tries {
-    /// What is left of `limit`, to the millisecond: it is told when it is over.
-    fn rest_of(&self, limit: Duration) -> Duration {
-        let spent = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        limit.saturating_sub(Duration::from_millis(spent))
-    }
 }
 
 /// A failure, and whether anything of an answer had come by then.

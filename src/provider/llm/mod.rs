@@ -31,6 +31,7 @@ use super::credentials::{LlmCredentials, TextCredentials, fields};
 use super::errors::{TAG, validation_failed};
 use super::image;
 use super::schema::model_schema;
+use crate::gateway::Deadline;
 use crate::runtime::code_block::CodeBlock;
 use crate::runtime::entities::{Credentials, LlmRequest, LlmTokensRequest, ModelRef, ModelType};
 use crate::runtime::{Context, InvokeError, LlmOutput, parameters as rules, pricing, tokens};
@@ -97,7 +98,7 @@ async fn text(
         model: &credentials.upstream_model,
         headers: headers::of(credentials, ingredients.parameters.extra_headers.as_deref())?,
         stream: request.stream,
-        limit: options.transport.total_timeout,
+        deadline: Deadline::total(cx.started, options.transport.total_timeout),
     };
     let wishes = Wishes {
         show_thinking: ingredients.thinking.shown,

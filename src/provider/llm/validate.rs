@@ -7,7 +7,7 @@ use super::reading::{WholeEvents, answered};
 use super::request::{Ingredients, TextRequest};
 use super::stream::{Flow, Output, StreamState, Wishes};
 use crate::gateway::chat::surrogates::repair;
-use crate::gateway::{Content as Body, ErrorKind, Event, Reply, ReplyMeta};
+use crate::gateway::{Content as Body, Deadline, ErrorKind, Event, Reply, ReplyMeta};
 use crate::provider::credentials::TextCredentials;
 use crate::provider::exchange::VALIDATION_TIMEOUT;
 use crate::provider::options::Guardrail;
@@ -35,7 +35,7 @@ pub(super) async fn text(cx: &Context, credentials: &TextCredentials) -> Result<
         model: &credentials.upstream_model,
         headers: headers::of(credentials, None)?,
         stream: true,
-        limit: VALIDATION_TIMEOUT,
+        deadline: Deadline::fixed(VALIDATION_TIMEOUT),
     };
     let mut tries = exchange.tries();
     loop {

@@ -5,12 +5,11 @@ use super::errors::{TAG, validation_failed};
 use super::exchange::{VALIDATION_TIMEOUT, exchange};
 use crate::gateway::images::Picture;
 use crate::gateway::rerank::{self, Form, Item, Reply, Request};
-use crate::gateway::{Call, Error, ErrorKind};
+use crate::gateway::{Call, Deadline, Error, ErrorKind};
 use crate::runtime::entities::{
     Credentials, ModelRef, MultimodalContent, MultimodalRerankRequest, RerankDocument, RerankRequest, RerankResult,
 };
 use crate::runtime::{Context, InvokeError};
-use std::time::Duration;
 
 /// Orders texts.
 pub async fn invoke(cx: &Context, request: RerankRequest) -> Result<RerankResult, InvokeError> {
@@ -23,7 +22,8 @@ pub async fn invoke(cx: &Context, request: RerankRequest) -> Result<RerankResult
         score_threshold: request.score_threshold,
         typed_documents: false,
     };
-    let docs = task.run(cx, &credentials, None).await?;
+    let deadline = Deadline::total(cx.started, credentials.common.options.transport.total_timeout);
+    let docs = task.run(cx, &credentials, deadline).await?;
     Ok(RerankResult { model: request.model, docs })
 }
 
@@ -43,7 +43,8 @@ pub async fn invoke_multimodal(cx: &Context, request: MultimodalRerankRequest) -
         score_threshold: request.score_threshold,
         typed_documents: has_picture,
     };
-    let docs = task.run(cx, &credentials, None).await?;
+    let deadline = Deadline::total(cx.started, credentials.common.options.transport.total_timeout);
+    let docs = task.run(cx, &credentials, deadline).await?;
     Ok(RerankResult { model: request.model, docs })
 }
 
@@ -68,7 +69,7 @@ pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, Inv
     };
     let check = async {
         let credentials = RerankCredentials::read(cx, &model.model, &model.credentials)?;
-        task.run(cx, &credentials, Some(VALIDATION_TIMEOUT)).await
+        task.run(cx, &credentials, Deadline::fixed(VALIDATION_TIMEOUT)).await
     };
     check.await.map(|_| model.credentials.clone()).map_err(validation_failed)
 }
@@ -108,13 +109,13 @@ impl Task<'_> {
         &self,
         cx: &Context,
         credentials: &RerankCredentials,
-        timeout: Option<Duration>,
+        deadline: Deadline,
     ) -> Result<Vec<RerankDocument>, InvokeError> {
         if self.documents.is_empty() {
             return Ok(Vec::new());
         }
         let (form, other) = forms(credentials);
-        let mut reply = self.ask(cx, credentials, form, timeout).await;
+        let mut reply = self.ask(cx, credentials, form, deadline).await;
         if let (Err(error), Some(other)) = (&reply, other)
             && self.typed_documents
             && matches!(error.status, Some(400 | 422))
@@ -124,7 +125,7 @@ impl Task<'_> {
                 "rerank: pictures refused in one form, trying the other"
             );
             cx.record(|record| record.retries = record.retries.saturating_add(1));
-            reply = self.ask(cx, credentials, other, timeout).await;
+            reply = self.ask(cx, credentials, other, deadline).await;
         }
         let reply = reply.map_err(|error| with_hint(error, credentials.protocol))?;
         if reply.out_of_range > 0 || reply.repeated > 0 {
@@ -146,7 +147,7 @@ impl Task<'_> {
         cx: &Context,
         credentials: &RerankCredentials,
         form: Form,
-        timeout: Option<Duration>,
+        deadline: Deadline,
     ) -> Result<Reply, Error> {
         let request = Request {
             model: &credentials.upstream_model,
@@ -156,7 +157,7 @@ impl Task<'_> {
             typed_documents: self.typed_documents,
         };
         let mut call = Call::post_json(form.path(), rerank::encode(form, &request)?);
-        call.total_timeout = timeout;
+        call.deadline = Some(deadline);
         let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
         rerank::decode(&body, self.documents.len())
     }
