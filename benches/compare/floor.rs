@@ -23,8 +23,10 @@ struct Streams {
     times: usize,
 }
 
-const KINDS: [Streams; 2] = [
+/// The last two are the same number of chunks in the same time, of few streams and of many.
+const KINDS: [Streams; 3] = [
     Streams { name: "32 flooded streams, merging off", load: Load::Flood(1_000), count: 32, times: 20 },
+    Streams { name: "10 streams paced at 1 ms, merging off", load: Load::Paced(3_000, 1), count: 10, times: 1 },
     Streams { name: "200 streams paced at 20 ms", load: Load::Paced(150, 20), count: 200, times: 1 },
 ];
 
