@@ -81,10 +81,11 @@ pub fn run<P: Provider>(
                     }
                 };
                 tokio::select! {
-                    ended = serverless::run(listener, serving, &gently, session) => ended.map_err(failed),
-                    () = grace_is_over(&gently) => Ok(()),
-                    () = now.cancelled() => Ok(()),
+                    () = serverless::run(listener, serving, &gently, session) => {}
+                    () = grace_is_over(&gently) => {}
+                    () = now.cancelled() => {}
                 }
+                Ok(())
             })
         }
     }

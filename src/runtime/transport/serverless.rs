@@ -13,14 +13,18 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
 use bytes::Bytes;
 use futures_util::stream;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +33,9 @@ use tracing::info;
 
 /// The largest body that is read, in bytes. The daemon sends at most 5 MiB unless it is configured otherwise.
 pub const MAX_BODY: usize = 32 * 1024 * 1024;
+/// How long a connection may wait for the whole head of its next request. Longer than the daemon keeps an unused
+/// connection, which is 120 s: so it is never closed under a call that is about to come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// After a stop, how long the last bytes of the last answer may take to leave.
@@ -37,7 +44,8 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 /// How to serve.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerlessSettings {
-    /// The longest silence within one answer; after it the session ends with an error.
+    /// The longest silence within one answer; after it the session ends with an error. A client that takes nothing of its
+    /// answer for as long is taken for gone.
     pub silence: Duration,
     /// Calls at once; more are answered 503.
     pub max_calls: usize,
@@ -51,16 +59,7 @@ struct Shared<S> {
 
 /// Serves calls from `listener` until `stop` is cancelled; then running calls finish. `serve` is called once per call,
 /// with a connection whose input is that one call; dropping its future must cancel the call.
-///
-/// # Errors
-///
-/// When the listener fails.
-pub async fn run<S, F>(
-    listener: TcpListener,
-    settings: ServerlessSettings,
-    stop: &CancellationToken,
-    serve: S,
-) -> io::Result<()>
+pub async fn run<S, F>(listener: TcpListener, settings: ServerlessSettings, stop: &CancellationToken, serve: S)
 where
     S: Fn(Connection) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -83,15 +82,40 @@ where
         .route("/health", get(|| async { "OK" }))
         .route("/invoke", post(invoke::<S, F>))
         .with_state(Arc::new(Shared { settings, calls, serve }));
-    // Else a small line waits for the acknowledgement of the one before. The kernel refuses it only on a connection that
-    // is already gone.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     tokio::select! {
-        ended = serving.into_future() => ended,
-        // Connections on which no call was made, or only half of one, stay open for as long as their clients like.
-        () = over => Ok(()),
+        () = accept(listener, settings.silence, &router, stop) => {}
+        // Connections on which only half a call was made stay open for a while.
+        () = over => {}
     }
+}
+
+/// Serves every connection until `stop` is cancelled; then accepts none, and waits until those that are busy end.
+async fn accept(mut listener: TcpListener, patience: Duration, router: &Router, stop: &CancellationToken) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let connections = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            // Goes on when a connection fails before it is accepted, and when there are too many.
+            (stream, _) = Listener::accept(&mut listener) => stream,
+            () = stop.cancelled() => break,
+        };
+        prepare(&stream, patience);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        // How it ends is the client's affair: the call of one that is gone is cancelled with it.
+        tokio::spawn(async move { drop(connection.await) });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+/// The kernel refuses these only on a connection that is already gone.
+fn prepare(stream: &TcpStream, patience: Duration) {
+    // Else a small line waits for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    // Bytes that nobody takes end the connection after a while, and with it the call.
+    let _ = set_tcp_user_timeout(stream, u32::try_from(patience.as_millis()).unwrap_or(u32::MAX));
 }
 
 async fn invoke<S, F>(State(shared): State<Arc<Shared<S>>>, request: Request<Body>) -> Response<Body>

@@ -4,7 +4,7 @@ use super::*;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 struct Server {
     address: SocketAddr,
     stop: CancellationToken,
-    running: JoinHandle<io::Result<()>>,
+    running: JoinHandle<()>,
     gone: mpsc::UnboundedReceiver<()>,
     release: CancellationToken,
 }
@@ -27,13 +27,20 @@ impl Drop for Gone {
     }
 }
 
-/// Answers with the lines in `data.lines`, and then ends, or waits for `release` when `data.hold` is set.
+/// Answers with the lines in `data.lines`, again and again when `data.endless` is set, and then ends, or waits for
+/// `release` when `data.hold` is set.
 async fn answer(mut connection: Connection, gone: Gone, release: CancellationToken) {
     let Some(Inbound::Line(line)) = connection.inbound.recv().await else { return };
     assert_eq!(connection.inbound.recv().await, None, "one call, one line");
     let request: Value = serde_json::from_slice(&line).unwrap();
-    for line in request["data"]["lines"].as_array().into_iter().flatten() {
-        connection.outbox.notice(format!("{line}\n").into_bytes());
+    loop {
+        for line in request["data"]["lines"].as_array().into_iter().flatten() {
+            connection.outbox.notice(format!("{line}\n").into_bytes());
+        }
+        if request["data"]["endless"] != true {
+            break;
+        }
+        tokio::task::yield_now().await;
     }
     if request["data"]["hold"] == true {
         release.cancelled().await;
@@ -183,7 +190,7 @@ async fn a_stop_lets_running_calls_finish() {
     server.stop.cancel();
     server.release.cancel();
     read_until(&mut stream, "released").await;
-    timeout(LIMIT, server.running).await.unwrap().unwrap().unwrap();
+    timeout(LIMIT, server.running).await.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
@@ -196,8 +203,54 @@ async fn connections_without_a_call_do_not_hold_up_a_stop() {
     // Answered behind them, so they have been accepted.
     assert_eq!(response(send(server.address, "GET /health", "").await).await.0, 200);
     server.stop.cancel();
-    timeout(Duration::from_secs(5), server.running).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(5), server.running).await.unwrap().unwrap();
     drop((idle, half));
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_does_not_come_is_closed() {
+    let server = server(LIMIT, 8).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    let mut half = TcpStream::connect(server.address).await.unwrap();
+    half.write_all(b"POST /invoke HT").await.unwrap();
+    // Answered behind them, so they have been accepted.
+    assert_eq!(response(send(server.address, "GET /health", "").await).await.0, 200);
+    tokio::time::pause();
+    for stream in [&mut idle, &mut half] {
+        let mut rest = Vec::new();
+        timeout(HEAD_TIMEOUT * 2, stream.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
+        assert_eq!(rest, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_whole_is_408() {
+    let server = server(LIMIT, 8).await;
+    let mut half = TcpStream::connect(server.address).await.unwrap();
+    half.write_all(b"POST /invoke HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
+        .await
+        .unwrap();
+    // Answered behind it, so its head has been read.
+    assert_eq!(response(send(server.address, "GET /health", "").await).await.0, 200);
+    tokio::time::pause();
+    timeout(BODY_TIMEOUT * 2, half.readable()).await.expect("it is answered").unwrap();
+    assert_eq!(response(half).await, (408, "the body did not arrive in time".to_owned()));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_makes_room_for_another_call() {
+    let server = server(Duration::from_secs(1), 1).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stalled = socket.connect(server.address).await.unwrap();
+    let body = request(&json!({"lines": ["x".repeat(100_000)], "endless": true}));
+    let head = format!("POST /invoke HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    stalled.write_all((head + &body).as_bytes()).await.unwrap();
+    // The head is here, so the call runs.
+    read_until(&mut stalled, "\r\n\r\n").await;
+    assert_eq!(call(&server, &json!({})).await.0, 503);
+    let room = async { while call(&server, &json!({"lines": [1]})).await.0 == 503 {} };
+    timeout(LIMIT, room).await.expect("the other call is over");
 }
 
 #[tokio::test]
