@@ -1,4 +1,4 @@
-//! Documents that name the tests which hold what they say: each of these exists.
+//! What documents name is there: the tests that hold what they say, and the files of the map.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,5 +71,33 @@ fn every_row_names_tests_that_exist() {
                 assert!(exists, "{name}: there is no test {module}::{test}");
             }
         }
+    }
+}
+
+/// The files that a document names in code quotes: those with a slash or an extension of ours. `{a,b}` are two.
+fn named_files(document: &str) -> Vec<String> {
+    let quoted = document.split('`').skip(1).step_by(2);
+    let is_file = |name: &str| name.contains('/') || Path::new(name).extension().is_some_and(|rust| rust == "rs");
+    let names = quoted.filter(|name| !name.contains([' ', ':']) && is_file(name));
+    names
+        .flat_map(|name| match name.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
+            Some((before, (list, behind))) => list.split(',').map(|part| format!("{before}{part}{behind}")).collect(),
+            None => vec![name.to_owned()],
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_of_the_map_exists() {
+    let mut sources = Vec::new();
+    rust_files(&root().join("src"), &mut sources);
+    let document = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let names = named_files(&document);
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        // By the file's whole name, or by the end of it where the sentence is about one part of the program.
+        let exists = sources.iter().any(|path| path.ends_with(&name))
+            || ["", "src", "src/runtime"].iter().any(|folder| root().join(folder).join(&name).exists());
+        assert!(exists, "there is no {name}");
     }
 }
