@@ -201,7 +201,21 @@ async fn the_demo_succeeds_and_tells_no_secret() {
 }
 
 #[tokio::test]
+async fn the_readme_s_invoke_command_works_as_it_stands() {
+    let standin = spawn(Config::default()).unwrap();
+    for readme in ["README.md", "readme/README_zh_Hans.md"] {
+        let text = std::fs::read_to_string(readme).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("cargo run --release -- invoke ")).expect(readme);
+        let words = line.replace('"', "").replace("http://gateway/prefix", &standin.url(Access::Key));
+        let arguments: Vec<&str> = ["invoke"].into_iter().chain(words.split(' ')).collect();
+        let ran = run(program(&arguments).env("HIGRESS_API_KEY", "sk-demo-0001")).await;
+        assert_eq!(ran.code, Some(0), "{readme}: {}", ran.err);
+        let prompt = arguments.last().unwrap();
+        assert!(ran.out.contains(prompt), "{}", ran.out);
+    }
+}
 
+#[tokio::test]
 async fn invoke_prints_the_answer_or_the_error_as_dify_shows_it() {
     let standin = spawn(Config::default()).unwrap();
     let (key, hmac) = (standin.url(Access::Key), standin.url(Access::Hmac));

@@ -2,6 +2,7 @@
 
 use super::block_on;
 use super::terminal::{Color, Screen, Style};
+use crate::runtime::raise_file_limit;
 use crate::standin::auth::Access;
 use crate::standin::{Config, ROUTES, SPECIAL_MODELS, Standin, hostile, spawn};
 use anyhow::Context as _;
@@ -39,7 +40,7 @@ pub(super) struct Options {
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    raise_open_file_limit();
+    raise_file_limit();
     block_on(serve(options))
 }
 
@@ -113,12 +114,4 @@ fn introduce_hostile(screen: &mut Screen, gateway: &hostile::Hostile) -> io::Res
         screen.line(Style::Plain, &format!("  /{name:<23} {what}"))?;
     }
     Ok(())
-}
-
-/// Thousands of streams need thousands of open files: takes what the system allows without asking. Where that fails,
-/// fewer streams fit, and nothing else changes.
-fn raise_open_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

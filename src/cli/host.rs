@@ -4,6 +4,7 @@
 //! tests see what Dify sees. Every wait has a deadline.
 
 use super::requests;
+use crate::runtime::protocol::outbound::LINE_LIMIT;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
@@ -18,8 +19,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// The longest line Dify's daemon reads; a longer one ends the plugin.
-const LINE_LIMIT: u64 = 5 * 1024 * 1024;
 /// Messages of one session that wait to be read. A full session holds up the others, as it would in the daemon.
 const WAITING: usize = 1024;
 /// Lines beside sessions that are kept.
@@ -181,7 +180,7 @@ async fn read(mut output: BufReader<impl AsyncRead + Unpin>, shared: Arc<Shared>
     let mut line = Vec::new();
     loop {
         line.clear();
-        match (&mut output).take(LINE_LIMIT).read_until(b'\n', &mut line).await {
+        match (&mut output).take(LINE_LIMIT as u64).read_until(b'\n', &mut line).await {
             Ok(count) if count > 0 && line.ends_with(b"\n") => {}
             // The end, a line that never ends, or one that Dify would not read.
             _ => break,

@@ -19,7 +19,7 @@ pub(super) struct Options {
     /// What to ask for
     #[arg(value_enum)]
     scenario: Scenario,
-    /// The gateway's address with the route's prefix, without /v1: what the form calls API endpoint URL
+    /// The gateway's address with the route's prefix, without /v1: what the form calls Endpoint URL
     #[arg(long, value_name = "URL")]
     endpoint: String,
     /// How the route knows its callers
@@ -86,7 +86,7 @@ enum Auth {
 }
 
 /// Secrets of the form, which others could read on the command line.
-const SECRET_FIELDS: [&str; 4] = ["api_key", "hmac_key", "hmac_secret", "jwt_key"];
+const SECRET_FIELDS: [&str; 3] = ["api_key", "hmac_key", "hmac_secret"];
 /// Until the plugin's first heartbeat, and until it has ended.
 const PROCESS_LIMIT: Duration = Duration::from_secs(30);
 

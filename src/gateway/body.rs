@@ -4,7 +4,6 @@ use super::held::{Held, Room};
 use super::reply_meta::ReplyMeta;
 use super::{Deadline, Error, ErrorKind, transport};
 use bytes::Bytes;
-use futures_util::FutureExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -41,15 +40,6 @@ impl Body {
                 Err(error.advise("Try again, or raise idle_timeout in advanced_options"))
             }
         }
-    }
-
-    /// The next piece if it is already here.
-    pub(super) fn ready_chunk(&mut self) -> Option<Result<Option<Bytes>, Error>> {
-        if Instant::now() >= self.deadline.at() {
-            return Some(Err(self.overdue()));
-        }
-        let read = self.response.chunk().now_or_never()?;
-        Some(read.map_err(|error| self.broken(&error)))
     }
 
     /// All of it behind `all`, which was read before; at most `limit` bytes. What is over the limit is not read.

@@ -29,10 +29,9 @@ impl Deadline {
         Self { at: later(Instant::now(), limit), limit, option: Some("first_byte_timeout") }
     }
 
-    /// `limit` from now, which no option changes.
-    #[must_use]
-    pub fn fixed(limit: Duration) -> Self {
-        Self { at: later(Instant::now(), limit), limit, option: None }
+    /// `limit` after `from`, which no option changes.
+    pub fn fixed(from: impl Into<Instant>, limit: Duration) -> Self {
+        Self { at: later(from.into(), limit), limit, option: None }
     }
 
     /// The earlier of the two.
@@ -54,7 +53,8 @@ impl Deadline {
     }
 
     /// `advice`, or a longer limit where an option sets it.
-    pub(super) fn advice(&self, advice: &str) -> String {
+    #[must_use]
+    pub fn advice(&self, advice: &str) -> String {
         self.option
             .map_or_else(|| advice.to_owned(), |option| format!("{advice}, or raise {option} in advanced_options"))
     }

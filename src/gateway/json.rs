@@ -29,7 +29,7 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// Whether it is JSON that, by all appearances, has a key of an object twice: what is read leniently fails at little
-    /// else. NVIDIA's endpoint writes `reasoning_content` twice (tinyhumansai/openhuman, issue 4204).
+    /// else. NVIDIA's endpoint writes `reasoning_content` twice.
     pub fn is_repeated_key(&self) -> bool {
         matches!(self, Self::Json(error) if error.is_data())
     }

@@ -1,10 +1,10 @@
 //! One call whose answer is read as a whole, noted for the operator's log line.
 
 use super::credentials::Common;
-use crate::gateway::{self, Call, Error, ErrorKind, Origin, Route};
+use super::headers;
+use crate::gateway::{self, Call, Error, Origin, Route};
 use crate::runtime::Context;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::time::Duration;
@@ -16,10 +16,6 @@ pub(super) const VALIDATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// one is what was asked for, and is read once, by whom it is for.
 const MAX_ERROR: usize = 64 * 1024;
 
-/// Higress routes by this header. Its model router fills it in for the paths it knows; most of those used here it does
-/// not know, and a request without a body has no model at all.
-const MODEL_HEADER: HeaderName = HeaderName::from_static("x-higress-llm-model");
-
 /// Sends `call` about the upstream's `model` and reads its whole answer.
 pub(super) async fn exchange(cx: &Context, common: &Common, model: &str, mut call: Call) -> Result<Bytes, Error> {
     cx.record(|record| {
@@ -27,9 +23,7 @@ pub(super) async fn exchange(cx: &Context, common: &Common, model: &str, mut cal
         record.upstream_model = Some(model.to_owned());
     });
     if common.options.llm_model_header {
-        let value = HeaderValue::from_str(model)
-            .map_err(|_| Error::new(ErrorKind::Config, "the model's name cannot be sent as a header"))?;
-        call.headers.insert(MODEL_HEADER, value);
+        call.headers.insert(headers::LLM_MODEL, headers::llm_model(model)?);
     }
     let answer = read(cx, &common.route, &call).await;
     if let Err(error) = &answer {

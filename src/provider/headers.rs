@@ -1,8 +1,8 @@
 //! Headers a person adds (`extra_headers`), and headers that say who is calling (`enable_request_metadata`).
 
 use super::errors::refused;
-use crate::gateway::Auth;
 use crate::gateway::auth::KeyPlacement;
+use crate::gateway::{Auth, Error, ErrorKind};
 use crate::runtime::{Context, InvokeError};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -26,6 +26,10 @@ pub const APP_ID: HeaderName = HeaderName::from_static("x-dify-app-id");
 pub const SOURCE: HeaderName = HeaderName::from_static("x-dify-source");
 /// The person on whose behalf Dify calls.
 pub const USER_ID: HeaderName = HeaderName::from_static("x-dify-user-id");
+
+/// The model, for routes that are chosen by it. Higress' model router fills it in for the paths it knows; most of those
+/// of embedding, rerank and images it does not know, and a request without a body has no model at all.
+pub const LLM_MODEL: HeaderName = HeaderName::from_static("x-higress-llm-model");
 
 /// Names with a meaning for the connection, the body or the gateway's identity checks: only this plugin sets them.
 const RESERVED: [&str; 18] = [
@@ -51,6 +55,18 @@ const RESERVED: [&str; 18] = [
 
 /// Families of reserved names.
 const RESERVED_PREFIXES: [&str; 2] = ["content-", "x-ca-"];
+
+/// The value of [`LLM_MODEL`].
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] for a name that is not visible ASCII.
+pub fn llm_model(model: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(model).map_err(|_| {
+        Error::new(ErrorKind::Config, format!("The model's name `{model}` does not fit into the header {LLM_MODEL}"))
+            .advise("Set gateway_model_name to a name in ASCII, or llm_model_header to false")
+    })
+}
 
 /// Who is calling: `enable_request_metadata`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -68,7 +68,7 @@ pub struct AdvancedOptions {
     pub key_header: Option<String>,
     /// `key_query`: send the API key as this query parameter.
     pub key_query: Option<String>,
-    /// `hmac_algorithm` (`HmacSHA256`, `HmacSHA1`), `content_md5`, `hmac_dialect` (`ca`, `apisix`), `nonce`.
+    /// `hmac_algorithm` (`HmacSHA256`, `HmacSHA1`, `HmacSHA512`), `content_md5`, `hmac_dialect` (`ca`, `apisix`), `nonce`.
     pub hmac: HmacScheme,
     /// `include_usage`: ask for usage in streams.
     pub include_usage: bool,
@@ -154,7 +154,11 @@ impl AdvancedOptions {
                 )?,
                 algorithm: fields.choice(
                     "hmac_algorithm",
-                    &[("HmacSHA256", HmacAlgorithm::Sha256), ("HmacSHA1", HmacAlgorithm::Sha1)],
+                    &[
+                        ("HmacSHA256", HmacAlgorithm::Sha256),
+                        ("HmacSHA1", HmacAlgorithm::Sha1),
+                        ("HmacSHA512", HmacAlgorithm::Sha512),
+                    ],
                     HmacAlgorithm::Sha256,
                 )?,
                 body_digest: fields.flag("content_md5", false)?,
@@ -192,35 +196,6 @@ impl AdvancedOptions {
             merging: merging(&fields)?,
             price: price(&fields)?,
         })
-    }
-}
-
-impl Default for AdvancedOptions {
-    fn default() -> Self {
-        Self {
-            transport: TransportOptions::default(),
-            retries_set: false,
-            key_header: None,
-            key_query: None,
-            hmac: HmacScheme {
-                dialect: HmacDialect::XCa,
-                algorithm: HmacAlgorithm::Sha256,
-                body_digest: false,
-                replay_nonce: false,
-            },
-            include_usage: true,
-            send_user: true,
-            reasoning_history: ReasoningHistory::Strip,
-            guardrail: Guardrail::Text,
-            cache_bypass: false,
-            llm_model_header: false,
-            concurrency: 4,
-            encoding_format: EncodingFormat::Float,
-            image_system_prompt: false,
-            polling: false,
-            merging: Merging::Waiting,
-            price: None,
-        }
     }
 }
 

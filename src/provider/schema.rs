@@ -7,8 +7,8 @@ use super::credentials::{EmbeddingProtocol, ImageProtocol, TextProtocol, Thinkin
 use super::credentials::{fields, names};
 use super::errors::TAG;
 use super::options::AdvancedOptions;
-use crate::runtime::entities::{Credentials, I18n, ModelRef, ModelSchema, ModelType, ParameterRule};
-use crate::runtime::parameters::{RuleError, parse_rules};
+use crate::runtime::entities::{Credentials, I18n, LlmRequest, ModelRef, ModelSchema, ModelType, ParameterRule};
+use crate::runtime::parameters::{self, RuleError, parse_rules};
 use crate::runtime::{ErrorKind, InvokeError};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -57,6 +57,23 @@ pub fn model_schema(model: &ModelRef) -> Result<ModelSchema, InvokeError> {
         parameter_rules: offer.rules,
         pricing: options.price,
     })
+}
+
+/// The parameters that the model offers, as the app set them. What it does not offer is left out: apps made with the
+/// Python plugin hold the parameters of text models for image models too.
+///
+/// # Errors
+///
+/// A bad request that names the parameter, or as [`model_schema`].
+pub fn given_parameters(request: &LlmRequest) -> Result<Map<String, Value>, InvokeError> {
+    let model =
+        ModelRef { model_type: ModelType::Llm, model: request.model.clone(), credentials: request.credentials.clone() };
+    let filtered = parameters::validate(&model_schema(&model)?.parameter_rules, &request.model_parameters)
+        .map_err(|error| InvokeError::new(error.kind, format!("{TAG}{}", error.message)))?;
+    for rounded in filtered.rounded {
+        tracing::info!(parameter = rounded.name, from = rounded.from, to = rounded.to, "a parameter was rounded");
+    }
+    Ok(filtered.values)
 }
 
 fn text(credentials: &Credentials, model: &str) -> Result<Offer, InvokeError> {

@@ -193,13 +193,5 @@ impl CodeBlockFilter {
     }
 }
 
-/// The same for an answer that is there as a whole.
-pub fn strip(answer: &str) -> String {
-    let mut filter = CodeBlockFilter::new();
-    let mut out = filter.push(answer);
-    out.push_str(&filter.finish());
-    out
-}
-
 #[cfg(test)]
 mod tests;

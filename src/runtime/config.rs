@@ -35,11 +35,13 @@ pub enum LogFormat {
 pub struct Settings {
     /// `INSTALL_METHOD`: `local`, `remote` or `serverless`.
     pub install_method: InstallMethod,
-    /// `MAX_WORKER`, 10,000: calls that run at the same time. More wait in order.
+    /// `MAX_WORKER`, 10,000, from 1 to 1,000,000: calls that run at the same time. More wait in order; as a serverless
+    /// function they are turned away.
     pub max_worker: usize,
     /// `HEARTBEAT_INTERVAL`, 10 s.
     pub heartbeat_interval: Duration,
-    /// `MAX_REQUEST_TIMEOUT`, 300 s: the longest silence of one serverless answer.
+    /// `MAX_REQUEST_TIMEOUT`, 300 s: the longest silence of one serverless answer, and how long its client may take
+    /// nothing of it.
     pub max_request_timeout: Duration,
     /// `REMOTE_INSTALL_URL`: wins over host and port.
     pub remote_install_url: Option<String>,
@@ -188,11 +190,12 @@ impl Variables {
     }
 
     fn seconds(&self, name: &str, default: f64) -> Result<Duration, SettingsError> {
+        const SHORTEST: f64 = 0.001;
         const LONGEST: f64 = 86_400.0;
         let Some(value) = self.0.get(name) else { return Ok(Duration::from_secs_f64(default)) };
-        let seconds: Option<f64> = value.parse().ok().filter(|seconds| (0.001..=LONGEST).contains(seconds));
+        let seconds: Option<f64> = value.parse().ok().filter(|seconds| (SHORTEST..=LONGEST).contains(seconds));
         seconds.map(Duration::from_secs_f64).ok_or_else(|| {
-            SettingsError(format!("{name} must be a number of seconds above 0 and at most {LONGEST}, not {value:?}"))
+            SettingsError(format!("{name} must be a number of seconds from {SHORTEST} to {LONGEST}, not {value:?}"))
         })
     }
 }

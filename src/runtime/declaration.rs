@@ -10,6 +10,7 @@ mod models;
 mod provider;
 mod registration;
 
+pub use checks::{TAGS, is_version};
 pub use manifest::{
     Enabled, Manifest, Meta, ModelPermission, Permission, Plugins, Resource, Runner, StoragePermission,
 };

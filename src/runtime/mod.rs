@@ -27,4 +27,4 @@ pub use config::Settings;
 pub use error::{ErrorKind, InvokeError, RuntimeError};
 pub use handler::{Context, Provider};
 pub use output::LlmOutput;
-pub use run::run;
+pub use run::{raise_file_limit, run};

@@ -117,8 +117,9 @@ fn prepare(settings: &Settings, host: Option<Outbox>) -> Result<(), RuntimeError
     Ok(())
 }
 
-/// Thousands of calls need thousands of connections, and the usual soft limit is 1,024.
-fn raise_file_limit() {
+/// Lets the process open as many files as the system allows without asking: thousands of calls need thousands of
+/// connections, and the usual soft limit is 1,024.
+pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     // The hard limit is always allowed, so this does not fail; if it does, the old limit serves as before.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -140,8 +140,8 @@ fn text_bytes(message: &PromptMessage) -> usize {
     content + message.tool_calls.iter().map(|call| call.arguments.len()).sum::<usize>()
 }
 
-/// Counts here or, when there is much to count or the vocabulary must be loaded, on the blocking pool. `fallback` stands in when the pool is gone
-/// (the process ends) or the count failed.
+/// Counts here or, when there is much to count or the vocabulary must be loaded, on the blocking pool. `fallback` stands
+/// in when the pool is gone (the process ends) or the count failed.
 async fn off_thread<T: Send + 'static>(bytes: usize, fallback: T, count: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes <= INLINE_BYTES && LOADED.load(Ordering::Relaxed) {
         return count();

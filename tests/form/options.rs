@@ -20,7 +20,30 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn no_text_and_an_empty_object_are_the_defaults() {
-    let defaults = AdvancedOptions::default();
+    let defaults = AdvancedOptions {
+        transport: TransportOptions::default(),
+        retries_set: false,
+        key_header: None,
+        key_query: None,
+        hmac: HmacScheme {
+            dialect: HmacDialect::XCa,
+            algorithm: HmacAlgorithm::Sha256,
+            body_digest: false,
+            replay_nonce: false,
+        },
+        include_usage: true,
+        send_user: true,
+        reasoning_history: ReasoningHistory::Strip,
+        guardrail: Guardrail::Text,
+        cache_bypass: false,
+        llm_model_header: false,
+        concurrency: 4,
+        encoding_format: EncodingFormat::Float,
+        image_system_prompt: false,
+        polling: false,
+        merging: Merging::Waiting,
+        price: None,
+    };
     assert_eq!(AdvancedOptions::parse(None).unwrap(), defaults);
     for text in ["", "  ", "{}", r#"{"total_timeout": null, "proxy": " "}"#] {
         assert_eq!(parse(text), defaults, "{text}");
@@ -124,7 +147,10 @@ fn a_wrong_value_is_refused_with_what_it_may_be() {
         ),
         (r#"{"tls_verify": "no"}"#, r#"tls_verify must be true or false, not "no""#),
         (r#"{"guardrail": "drop"}"#, r#"guardrail must be "text" or "error", not "drop""#),
-        (r#"{"hmac_algorithm": "HmacMD5"}"#, r#"hmac_algorithm must be "HmacSHA256" or "HmacSHA1", not "HmacMD5""#),
+        (
+            r#"{"hmac_algorithm": "HmacMD5"}"#,
+            r#"hmac_algorithm must be "HmacSHA256" or "HmacSHA1" or "HmacSHA512", not "HmacMD5""#,
+        ),
         (r#"{"input_price": "cheap"}"#, r#"input_price must be a number of at least 0, not "cheap""#),
         (r#"{"input_price": -1}"#, r#"input_price must be a number of at least 0, not "-1""#),
         (r#"{"currency": "RMB"}"#, "currency needs input_price beside it"),

@@ -1,6 +1,6 @@
 //! Servers that fail in every way they can.
 
-use crate::server::{Act, Server, answer, chat, chunk, event_stream, json, options, route, send};
+use crate::server::{Act, Server, answer, chat, chunk, event_stream, events_of, json, options, route, send};
 use higress_dify_plugin::gateway::auth::KeyPlacement;
 use higress_dify_plugin::gateway::{self, Auth, Call, Deadline, Error, ErrorKind, Route, TransportOptions, sse};
 use secrecy::SecretString;
@@ -22,7 +22,10 @@ async fn refused(route: &Route) -> Error {
 
 /// The events that came, and how it ended.
 async fn events(route: &Route) -> (Vec<String>, Result<(), Error>) {
-    let mut events = gateway::send(route, &chat()).await.unwrap().events();
+    let mut events = match events_of(gateway::send(route, &chat()).await.unwrap()).await {
+        Ok(events) => events,
+        Err(error) => return (Vec::new(), Err(error)),
+    };
     let mut data = Vec::new();
     loop {
         match events.next().await {

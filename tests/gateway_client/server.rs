@@ -1,6 +1,8 @@
 //! A server that reads requests and does what a test tells it, byte by byte.
 
-use higress_dify_plugin::gateway::{Accept, Auth, Call, Endpoint, Route, TransportOptions};
+use higress_dify_plugin::gateway::{
+    Accept, Auth, Call, Content, Endpoint, Error, Events, Reply, Route, TransportOptions,
+};
 use http::HeaderMap;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -195,4 +197,12 @@ pub(crate) fn chat() -> Call {
 
 pub(crate) fn json() -> Call {
     Call::post_json("/v1/chat/completions", r#"{"model":"m"}"#)
+}
+
+/// The reply's body, which has to be events.
+pub(crate) async fn events_of(reply: Reply) -> Result<Box<Events>, Error> {
+    match reply.content().await? {
+        Content::Events(events) => Ok(events),
+        Content::Whole(body) => panic!("no events: {body:?}"),
+    }
 }

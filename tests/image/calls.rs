@@ -74,6 +74,7 @@ async fn parameters_are_sent_as_set_and_refused_when_wrong() {
     for wrong in [json!({"n": "many"}), json!({"output_format": "video"}), json!({"seed": -1})] {
         let error = draw(&context(), fox(credentials.clone(), wrong)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::BadRequest);
+        assert!(error.message.starts_with("[higress] "), "{}", error.message);
     }
     assert_eq!(gateway.asked().len(), 1, "a wrong parameter is not sent");
 }

@@ -132,7 +132,9 @@ impl Auth {
                     return Err(config("The secret of the access key is missing"));
                 }
                 if scheme.dialect == HmacDialect::XCa && scheme.algorithm == HmacAlgorithm::Sha512 {
-                    return Err(config("The gateway's hmac-auth plugin does not know HmacSHA512"));
+                    return Err(config("The gateway's hmac-auth plugin does not know HmacSHA512").advise(
+                        "Set hmac_dialect to apisix if the route has hmac-auth-apisix, or take another algorithm",
+                    ));
                 }
                 Ok(())
             }

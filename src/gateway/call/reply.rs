@@ -35,11 +35,6 @@ impl Reply {
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The route whose fallback answered, if one did.
-    pub fn fallback_from(&self) -> Option<&str> {
-        hints::text(&self.headers, "x-higress-fallback-from")
-    }
-
     /// The whole body, under the body cap ([`MAX_BODY`]) and the route's time-outs.
     ///
     /// # Errors
@@ -67,10 +62,5 @@ impl Reply {
                 None => return Ok(Content::Whole(start.into())),
             }
         }
-    }
-
-    /// The body as events.
-    pub fn events(self) -> Events {
-        Events::new(self.body)
     }
 }

@@ -15,8 +15,6 @@ const LINGER: Duration = Duration::from_millis(250);
 const LINGER_BYTES: usize = 64 << 10;
 /// About as much as comes at once.
 const PIECE: usize = 16 << 10;
-/// Pieces without an event that are looked through before [`Events::try_next`] gives up.
-const READY_PIECES: usize = 16;
 
 /// The events of a reply, in order. Dropping it closes the connection.
 #[derive(Debug)]
@@ -30,14 +28,11 @@ pub struct Events {
 }
 
 impl Events {
-    pub(in crate::gateway) fn new(body: Body) -> Self {
-        let held = body.room.clone().hold();
-        Self { body, framer: Framer::default(), held, excerpt: Vec::new(), at_end: false, failure: None }
-    }
-
     /// The events of `start`, which was read before, and of the body behind it.
     pub(in crate::gateway) fn behind(start: Vec<u8>, body: Body) -> Self {
-        let mut events = Self::new(body);
+        let held = body.room.clone().hold();
+        let mut events =
+            Self { body, framer: Framer::default(), held, excerpt: Vec::new(), at_end: false, failure: None };
         events.take(Ok(Some(Bytes::from(start))));
         events
     }
@@ -65,21 +60,6 @@ impl Events {
             };
             self.take(piece);
         }
-    }
-
-    /// An event that is already here, without waiting. `None` says nothing about the end: [`Events::next`] does.
-    pub fn try_next(&mut self) -> Option<Event> {
-        for _ in 0..READY_PIECES {
-            if let Some(event) = self.framer.pop() {
-                return Some(event);
-            }
-            if self.at_end || !self.held.has_room_for(self.framer.unfinished() + PIECE) {
-                return None;
-            }
-            let piece = self.body.ready_chunk()?;
-            self.take(piece);
-        }
-        self.framer.pop()
     }
 
     /// Call this when the last event that counts has come: looks for the end of the body for a moment, so that the

@@ -5,7 +5,7 @@ use super::{EmbeddingCredentials, Input, TAG, exchange};
 use crate::gateway::embeddings::{self, Reply};
 use crate::gateway::limiter::{self, Permit};
 use crate::gateway::{Deadline, Error, ErrorKind, LONGEST_PAUSE, learned};
-use crate::runtime::protocol::outbound::LINE_LIMIT;
+use crate::runtime::protocol::outbound::LARGEST_VALUE;
 use crate::runtime::{Context, InvokeError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -13,9 +13,6 @@ use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
-
-/// How much of the host's longest line is left for vectors beside everything around them.
-const MAX_RESULT: usize = LINE_LIMIT - 64 * 1024;
 
 /// How often a batch answered 429 goes again when `retries` is not set.
 const RATE_LIMIT_RETRIES: u32 = 3;
@@ -234,10 +231,10 @@ impl Size {
 
     /// An error that names the largest batch whose vectors fit.
     fn check(&self) -> Result<(), InvokeError> {
-        if self.bytes <= MAX_RESULT {
+        if self.bytes <= LARGEST_VALUE {
             return Ok(());
         }
-        let fits = (MAX_RESULT / self.bytes.div_ceil(self.vectors.max(1)).max(1)).max(1);
+        let fits = (LARGEST_VALUE / self.bytes.div_ceil(self.vectors.max(1)).max(1)).max(1);
         Err(InvokeError::bad_request(format!(
             "{TAG}the vectors of this call are larger than the 5 MiB that Dify takes in one message. Set max_chunks to \
              {fits} or less in the model's settings."

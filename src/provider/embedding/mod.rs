@@ -40,7 +40,7 @@ pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, Inv
     let check = async {
         let credentials = EmbeddingCredentials::read(cx, &model.model, &model.credentials)?;
         let mut call = Requests::new(cx, &credentials).check("ping")?;
-        call.deadline = Some(Deadline::fixed(VALIDATION_TIMEOUT));
+        call.deadline = Some(Deadline::fixed(cx.started, VALIDATION_TIMEOUT));
         let body = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
         embeddings::decode(&body, 1)?;
         Ok(())

@@ -4,11 +4,8 @@ use super::parameters::OutputFormat;
 use crate::gateway::images::Generated;
 use crate::provider::errors::TAG;
 use crate::runtime::entities::{ContentPart, ImageDetail, LlmUsage, Media, MediaKind};
-use crate::runtime::protocol::outbound::LINE_LIMIT;
+use crate::runtime::protocol::outbound::LARGEST_VALUE;
 use crate::runtime::{InvokeError, LlmOutput};
-
-/// How much of the host's longest line is left for pictures beside everything around them.
-const MAX_CONTENT: usize = LINE_LIMIT - 64 * 1024;
 
 /// Known picture types by the extension of an address: what it is called, and its media type.
 const TYPES: [(&str, &str, &str); 6] = [
@@ -88,7 +85,7 @@ pub(super) fn refuse_if_too_large(content: &[ContentPart], made: &str) -> Result
             ContentPart::Media(file) => file.base64_data.len() + file.url.len(),
         })
         .sum();
-    if size > MAX_CONTENT {
+    if size > LARGEST_VALUE {
         return Err(InvokeError::bad_request(format!(
             "{TAG}{made}, but larger than the 5 MiB that Dify takes in one message. Ask for fewer (n) or smaller (size) \
              pictures."

@@ -4,8 +4,7 @@ use crate::gateway::dashscope::Parameters;
 use crate::gateway::images::Generation;
 use crate::provider::schema;
 use crate::runtime::InvokeError;
-use crate::runtime::entities::{LlmRequest, ModelRef, ModelType};
-use crate::runtime::parameters;
+use crate::runtime::entities::LlmRequest;
 use serde_json::{Map, Value};
 
 /// How pictures are given to Dify.
@@ -55,16 +54,9 @@ pub(super) struct ImageParameters {
 }
 
 impl ImageParameters {
-    /// Reads what the app set by the rules the model announces. What the rules do not know is left out: apps made with
-    /// the Python plugin hold the parameters of text models.
+    /// Reads what the app set by the rules the model announces.
     pub(super) fn read(request: &LlmRequest) -> Result<Self, InvokeError> {
-        let model = ModelRef {
-            model_type: ModelType::Llm,
-            model: request.model.clone(),
-            credentials: request.credentials.clone(),
-        };
-        let rules = schema::model_schema(&model)?.parameter_rules;
-        Ok(Self::of(&parameters::validate(&rules, &request.model_parameters)?.values))
+        Ok(Self::of(&schema::given_parameters(request)?))
     }
 
     pub(super) fn of(values: &Map<String, Value>) -> Self {

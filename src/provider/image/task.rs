@@ -9,7 +9,7 @@ use crate::gateway::{Deadline, Error, ErrorKind};
 use crate::provider::credentials::ImageCredentials;
 use crate::provider::exchange::exchange;
 use crate::runtime::{Context, InvokeError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The Dify plugin daemon ends a call after 600 s without telling anybody; the error has to be there before.
 const HOST_LIMIT: Duration = Duration::from_secs(590);
@@ -30,15 +30,14 @@ pub(super) async fn run(
     parameters: &ImageParameters,
 ) -> Result<Answer, InvokeError> {
     let id = submit(cx, credentials, prompt, parameters).await?;
-    let limit = credentials.common.options.transport.total_timeout.min(HOST_LIMIT);
-    let deadline = Deadline::total(cx.started, limit);
+    let total_timeout = credentials.common.options.transport.total_timeout;
+    let deadline = Deadline::total(cx.started, total_timeout).min(Deadline::fixed(cx.started, HOST_LIMIT));
     let mut wait = FIRST_WAIT;
     let mut failures = 0;
     loop {
         if wait >= deadline.left() {
             let message = format!("task {id} is not done after {deadline}");
-            let advice = "It may still be done later. Raise total_timeout in advanced_options (the host allows 600 s), \
-                          or switch polling on there";
+            let advice = deadline.advice("It may still be done later. Switch polling on in advanced_options");
             return Err(Error::new(ErrorKind::Timeout, message).advise(advice).into());
         }
         tokio::time::sleep(wait).await;
@@ -81,7 +80,7 @@ pub(super) async fn submit(
 /// Asks how far a task is.
 pub(super) async fn ask(cx: &Context, credentials: &ImageCredentials, id: &str) -> Result<Status, Error> {
     let mut call = dashscope::check(id)?;
-    call.deadline = Some(Deadline::fixed(QUESTION_TIMEOUT));
+    call.deadline = Some(Deadline::fixed(Instant::now(), QUESTION_TIMEOUT));
     Ok(Task::decode(&exchange(cx, &credentials.common, &credentials.upstream_model, call).await?)?.status)
 }
 

@@ -34,7 +34,7 @@ const NOT_ABOUT_THE_INPUT: [&str; 17] = [
 pub async fn validate(cx: &Context, credentials: &ImageCredentials) -> Result<(), InvokeError> {
     let answer = async {
         let mut call = request_without_prompt(credentials)?;
-        call.deadline = Some(Deadline::fixed(VALIDATION_TIMEOUT));
+        call.deadline = Some(Deadline::fixed(cx.started, VALIDATION_TIMEOUT));
         exchange(cx, &credentials.common, &credentials.upstream_model, call).await
     };
     match answer.await {

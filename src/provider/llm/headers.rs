@@ -1,6 +1,7 @@
 //! Headers of one text call.
 
 use crate::provider::credentials::TextCredentials;
+use crate::provider::headers::{LLM_MODEL, llm_model};
 use crate::runtime::InvokeError;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,14 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const SKIP_AI_CACHE: HeaderName = HeaderName::from_static("x-higress-skip-ai-cache");
 /// Asks Higress' response-cache plugin to stay out.
 const SKIP_RESPONSE_CACHE: HeaderName = HeaderName::from_static("x-higress-skip-response-cache");
-/// Says the model to routes that are chosen by it, where no plugin reads it from the body.
-const LLM_MODEL: HeaderName = HeaderName::from_static("x-higress-llm-model");
 
 /// The parameter `extra_headers`, and what the options ask for.
 ///
 /// # Errors
 ///
-/// A bad request for headers that may not be set.
+/// A bad request for headers that may not be set, and for a model's name that is no header.
 pub(super) fn of(credentials: &TextCredentials, extra: Option<&str>) -> Result<HeaderMap, InvokeError> {
     let common = &credentials.common;
     let mut headers = extra.map_or_else(|| Ok(HeaderMap::new()), |extra| common.call_headers(extra))?;
@@ -24,11 +23,7 @@ pub(super) fn of(credentials: &TextCredentials, extra: Option<&str>) -> Result<H
         headers.insert(SKIP_RESPONSE_CACHE, HeaderValue::from_static("on"));
     }
     if common.options.llm_model_header {
-        if let Ok(model) = HeaderValue::from_str(&credentials.upstream_model) {
-            headers.insert(LLM_MODEL, model);
-        } else {
-            tracing::warn!("the model's name does not fit into the header x-higress-llm-model");
-        }
+        headers.insert(LLM_MODEL, llm_model(&credentials.upstream_model)?);
     }
     Ok(headers)
 }

@@ -28,13 +28,13 @@ use self::request::{Ingredients, TextRequest};
 use self::stream::{Ending, Wishes};
 use self::usage::{Counts, Reported};
 use super::credentials::{LlmCredentials, TextCredentials, fields};
-use super::errors::{TAG, validation_failed};
+use super::errors::validation_failed;
 use super::image;
-use super::schema::model_schema;
+use super::schema::given_parameters;
 use crate::gateway::Deadline;
 use crate::runtime::code_block::CodeBlock;
-use crate::runtime::entities::{Credentials, LlmRequest, LlmTokensRequest, ModelRef, ModelType};
-use crate::runtime::{Context, InvokeError, LlmOutput, parameters as rules, pricing, tokens};
+use crate::runtime::entities::{Credentials, LlmRequest, LlmTokensRequest, ModelRef};
+use crate::runtime::{Context, InvokeError, LlmOutput, pricing, tokens};
 
 /// Answers a conversation.
 ///
@@ -84,7 +84,7 @@ async fn text(
 ) -> Result<(), InvokeError> {
     let options = &credentials.common.options;
     out.set_merging(options.merging);
-    let mut given = checked_parameters(&request)?;
+    let mut given = given_parameters(&request)?;
     // The stop sequences of a code block are a help for the model only: the fences are taken out here.
     let stop = request.stop.clone();
     let code_block = CodeBlock::take(&mut given);
@@ -122,18 +122,6 @@ async fn text(
     let mut usage = pricing::llm_usage(counts.prompt, counts.completion, options.price.as_ref(), cx.started.elapsed());
     usage.total_tokens = counts.total;
     out.finish(usage, finish_reason, structured_output).await
-}
-
-/// The parameters that the model offers, as the app set them.
-fn checked_parameters(request: &LlmRequest) -> Result<serde_json::Map<String, serde_json::Value>, InvokeError> {
-    let model =
-        ModelRef { model_type: ModelType::Llm, model: request.model.clone(), credentials: request.credentials.clone() };
-    let filtered = rules::validate(&model_schema(&model)?.parameter_rules, &request.model_parameters)
-        .map_err(|error| InvokeError::new(error.kind, format!("{TAG}{}", error.message)))?;
-    for rounded in filtered.rounded {
-        tracing::info!(parameter = rounded.name, from = rounded.from, to = rounded.to, "a parameter was rounded");
-    }
-    Ok(filtered.values)
 }
 
 /// The upstream's counts, with an estimate over the whole conversation for those it does not give.

@@ -35,7 +35,7 @@ pub(super) async fn text(cx: &Context, credentials: &TextCredentials) -> Result<
         model: &credentials.upstream_model,
         headers: headers::of(credentials, None)?,
         stream: true,
-        deadline: Deadline::fixed(VALIDATION_TIMEOUT),
+        deadline: Deadline::fixed(cx.started, VALIDATION_TIMEOUT),
     };
     let mut tries = exchange.tries();
     loop {

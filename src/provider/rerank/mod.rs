@@ -69,7 +69,7 @@ pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, Inv
     };
     let check = async {
         let credentials = RerankCredentials::read(cx, &model.model, &model.credentials)?;
-        task.run(cx, &credentials, Deadline::fixed(VALIDATION_TIMEOUT)).await
+        task.run(cx, &credentials, Deadline::fixed(cx.started, VALIDATION_TIMEOUT)).await
     };
     check.await.map(|_| model.credentials.clone()).map_err(validation_failed)
 }

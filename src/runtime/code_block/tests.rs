@@ -3,6 +3,14 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
+/// A whole answer without its fences.
+fn strip(answer: &str) -> String {
+    let mut filter = CodeBlockFilter::new();
+    let mut out = filter.push(answer);
+    out.push_str(&filter.finish());
+    out
+}
+
 fn user(text: &str) -> PromptMessage {
     message(Role::User, text.to_owned())
 }

@@ -11,7 +11,8 @@ const MAX_OPTIONS: usize = 128;
 const MAX_CONDITIONS: usize = 16;
 /// "Shorter than 256" in the daemon.
 const MAX_TEXT: usize = 255;
-const TAGS: [&str; 19] = [
+/// What a plugin may be about: the daemon's closed list.
+pub const TAGS: [&str; 19] = [
     "search",
     "image",
     "videos",
@@ -196,8 +197,8 @@ fn is_id(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// `\d{1,4}(\.\d{1,4}){2}(-\w{1,16})?`
-fn is_version(text: &str) -> bool {
+/// Whether `text` is a version to the daemon: `\d{1,4}(\.\d{1,4}){2}(-\w{1,16})?`
+pub fn is_version(text: &str) -> bool {
     let (numbers, suffix) = text.split_once('-').map_or((text, None), |(numbers, suffix)| (numbers, Some(suffix)));
     let number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     let word = |part: &str| {

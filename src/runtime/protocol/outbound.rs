@@ -9,6 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The host's limit for a line with its newline, in bytes: the Dify plugin daemon ends a process whose line reaches
 /// it (`PLUGIN_RUNTIME_MAX_BUFFER_SIZE`).
 pub const LINE_LIMIT: usize = 5_242_880;
+/// How much of a line is left for pictures or vectors beside everything around them, in bytes.
+pub const LARGEST_VALUE: usize = LINE_LIMIT - 64 * 1024;
 /// The longest error or log text, in bytes.
 const MAX_MESSAGE: usize = 4 * 1024;
 /// The longest model name, in bytes: it is repeated in every chunk.

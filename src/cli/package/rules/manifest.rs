@@ -5,33 +5,12 @@ use serde_norway::Value;
 use url::Url;
 use uuid::Uuid;
 
+use crate::runtime::declaration::{TAGS, is_version};
+
 use super::super::archive::Entry;
 use super::super::identity::MANIFEST;
 use super::fields::{Fields, lookup};
 use super::{Judge, Refusal, provider};
-
-/// The closed list of tags.
-const TAGS: [&str; 19] = [
-    "search",
-    "image",
-    "videos",
-    "weather",
-    "finance",
-    "design",
-    "travel",
-    "social",
-    "news",
-    "medical",
-    "productivity",
-    "education",
-    "business",
-    "entertainment",
-    "utilities",
-    "agent",
-    "rag",
-    "other",
-    "trigger",
-];
 
 /// Kinds of plugin other than models; a package that holds models may hold none of them.
 const OTHER_KINDS: [&str; 5] = ["tools", "endpoints", "agent_strategies", "datasources", "triggers"];
@@ -201,16 +180,6 @@ fn is_time(text: &str) -> bool {
         && !text.ends_with('z')
         && DateTime::parse_from_rfc3339(text)
             .is_ok_and(|time| time.timestamp_subsec_nanos() < WHOLE_SECOND && time.year() > 1)
-}
-
-/// `\d{1,4}(\.\d{1,4}){2}(-\w{1,16})?`
-fn is_version(text: &str) -> bool {
-    let (numbers, suffix) = text.split_once('-').map_or((text, None), |(numbers, suffix)| (numbers, Some(suffix)));
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    numbers.split('.').count() == 3
-        && numbers.split('.').all(is_number)
-        && suffix.is_none_or(|suffix| (1..=16).contains(&suffix.len()) && suffix.chars().all(word))
 }
 
 /// A public version by PEP 440, in the spellings that can occur here: numbers, then at most one of a, b, rc, post, dev
