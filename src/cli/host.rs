@@ -73,6 +73,10 @@ impl fmt::Debug for Host {
 
 impl Host {
     /// Starts `program` without arguments as a local plugin.
+    ///
+    /// # Errors
+    ///
+    /// When `program` cannot be started, or was started without pipes.
     pub fn start(program: &Path) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
             .env("INSTALL_METHOD", "local")
@@ -106,6 +110,10 @@ impl Host {
     }
 
     /// Waits for the first heartbeat: before it Dify sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// When no heartbeat comes `within` that time, or the plugin ends before it.
     pub async fn ready(&mut self, within: Duration) -> anyhow::Result<()> {
         timeout(within, self.heartbeats.wait_for(|beats| *beats > 0))
             .await
@@ -115,6 +123,10 @@ impl Host {
     }
 
     /// Sends an invocation as a new session.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_line`](Self::send_line).
     pub async fn invoke(&mut self, data: &Value) -> anyhow::Result<Session> {
         let id = uuid::Uuid::new_v4().to_string();
         let (sender, messages) = mpsc::channel(WAITING);
@@ -124,6 +136,10 @@ impl Host {
     }
 
     /// Sends any line, its newline added.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin's input is closed, the plugin has not taken the line after 30 s, or it is gone.
     pub async fn send_line(&mut self, line: &str) -> anyhow::Result<()> {
         let input = self.input.as_mut().context("the plugin's input is closed")?;
         let write = async {
@@ -145,6 +161,10 @@ impl Host {
     }
 
     /// Ends the plugin's input, and waits until it has ended itself; gives how, if it is a process.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin has not ended `within` that time, or its process cannot be waited for.
     pub async fn finish(mut self, within: Duration) -> anyhow::Result<Option<ExitStatus>> {
         self.input = None;
         let ended = async {
@@ -166,7 +186,11 @@ impl Drop for Host {
 }
 
 impl Session {
-    /// The next message; an error when none comes `within` that time, or the plugin has ended.
+    /// The next message.
+    ///
+    /// # Errors
+    ///
+    /// When no message comes `within` that time, or none will: the session is over, or the plugin has ended.
     pub async fn next(&mut self, within: Duration) -> anyhow::Result<Message> {
         timeout(within, self.messages.recv())
             .await

@@ -59,6 +59,10 @@ pub struct Request<'a> {
 }
 
 /// The body of a request.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](super::ErrorKind::Config) when the request cannot be written as JSON.
 pub fn encode(form: Form, request: &Request<'_>) -> Result<Bytes, Error> {
     match form {
         Form::DashScopeNested => json::body(&Nested {
@@ -173,6 +177,11 @@ pub struct Reply {
 
 /// Reads the reply to a request with `documents` documents: `results`, `output.results`, `data` or a bare list,
 /// whichever came, with `relevance_score` or `score`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Decode`](super::ErrorKind::Decode) when `body` is no rerank reply or holds none of those lists, or when
+/// an entry has no index or no finite score. An index outside the request or there twice is no error: it is counted.
 pub fn decode(body: &[u8], documents: usize) -> Result<Reply, Error> {
     let not_rerank = |error| json::not_promised(format!("the answer is not a rerank reply: {error}"));
     let (entries, usage) = if body.trim_ascii_start().starts_with(b"[") {

@@ -88,6 +88,11 @@ impl std::error::Error for SettingsError {}
 impl Settings {
     /// Reads the process environment and `.env`. `prefix` begins the names that are the program's own, for example
     /// `HIGRESS`.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_variables`](Self::from_variables), and when there is a `.env` that cannot be read or that holds a line
+    /// not of the form `NAME=value`.
     pub fn load(prefix: &str) -> Result<Self, SettingsError> {
         // Values that are not UTF-8 can be none of ours.
         let environment =
@@ -96,6 +101,11 @@ impl Settings {
     }
 
     /// Settings from given variables, `environment` over `dotenv`.
+    ///
+    /// # Errors
+    ///
+    /// When a value is not one of its setting's choices, not a number, or outside its setting's range. The first of
+    /// them is named.
     pub fn from_variables(
         prefix: &str,
         environment: impl IntoIterator<Item = (String, String)>,

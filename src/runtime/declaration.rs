@@ -72,6 +72,12 @@ impl std::error::Error for DeclarationError {}
 
 impl Declaration {
     /// Reads and checks `sources`.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest, the provider's YAML or a model file that the provider names cannot be read: the first of
+    /// them, which for a model may be a parameter rule that cannot be used. Otherwise when a host would refuse the
+    /// declaration: every reason.
     pub fn new(sources: Sources<'_>) -> Result<Self, DeclarationError> {
         let manifest: Manifest = serde_norway::from_str(sources.manifest)
             .map_err(|error| DeclarationError::unreadable("manifest.yaml", &error))?;

@@ -46,6 +46,10 @@ struct Shared {
 }
 
 /// Starts a stand-in on the current runtime; it accepts connections when this returns.
+///
+/// # Errors
+///
+/// When it cannot listen at the configured address.
 pub fn spawn(config: Config) -> io::Result<Standin> {
     let inner = listener::bind(config.listen)?;
     let addr = inner.local_addr()?;
@@ -105,6 +109,10 @@ impl Standin {
     }
 
     /// Stops it and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// When the task that serves has panicked, or was cancelled because its runtime ended.
     pub async fn shutdown(mut self) -> io::Result<()> {
         self.shared.stop.cancel();
         match self.server.take() {

@@ -184,6 +184,12 @@ struct Filled(bool);
 impl<'a> ChatChunk<'a> {
     /// Reads one event's data or one whole body. JSON that is not an object is none.
     /// Halves of characters must be repaired before: see [`super::surrogates::repair`].
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable::Json`] when `json` is not JSON that can be read, or has a known field of an object twice (see
+    /// [`Unreadable::is_repeated_key`]). [`Unreadable::TooManyParts`] when it holds more objects and lists than
+    /// [`json::MAX_NESTED`].
     pub fn decode(json: &'a str) -> Result<Option<Self>, Unreadable> {
         json::read_text::<Maybe<Self>>(json).map(|chunk| chunk.0)
     }

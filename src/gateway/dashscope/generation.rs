@@ -41,6 +41,10 @@ pub struct Parameters {
 
 /// The call that makes or changes a picture. Without a prompt it is well formed but asks for nothing, so nothing is
 /// made: that tells whether route, credential and model are right.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](super::super::ErrorKind::Config) when the request cannot be written as JSON.
 pub fn generation(model: &str, prompt: Option<&Prompt<'_>>, parameters: Option<&Parameters>) -> Result<Call, Error> {
     Ok(Call::post_json(GENERATION_PATH, json::body(&Request::new(model, prompt, parameters))?))
 }
@@ -109,6 +113,10 @@ struct AnswerPart {
 }
 
 /// The pictures of a reply, at least one.
+///
+/// # Errors
+///
+/// [`ErrorKind::Decode`](super::super::ErrorKind::Decode) when `body` is no image reply or holds no picture.
 pub fn decode(body: &[u8]) -> Result<Vec<Generated>, Error> {
     let reply: Reply =
         json::read(body).map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;

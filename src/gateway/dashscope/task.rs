@@ -40,6 +40,10 @@ pub enum Status {
 }
 
 /// The call that submits a task. Without a prompt it is well formed but asks for nothing.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when the request cannot be written as JSON.
 pub fn submission(model: &str, prompt: Option<&Prompt<'_>>, parameters: &Parameters) -> Result<Call, Error> {
     let mut call = if TAKES_MESSAGES.iter().any(|family| model.starts_with(family)) {
         let mut call = generation::generation(model, prompt, Some(parameters))?;
@@ -59,6 +63,10 @@ pub fn submission(model: &str, prompt: Option<&Prompt<'_>>, parameters: &Paramet
 }
 
 /// The call that asks for a task.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when `id` is empty or holds anything but ASCII letters, digits, `-`, `_` and `.`.
 pub fn check(id: &str) -> Result<Call, Error> {
     // An id is a UUID. Anything that would change the path is no id.
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
@@ -135,6 +143,11 @@ struct Outcome {
 
 impl Task {
     /// Reads the reply to a submission or a check.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] when `body` is no task's state, or its status is missing or not known here. A task that
+    /// failed is no error: see [`Status::Failed`].
     pub fn decode(body: &[u8]) -> Result<Self, Error> {
         let reply: Reply = json::read(body)
             .map_err(|error| json::not_promised(format!("the answer is not a task's state: {error}")))?;

@@ -50,6 +50,10 @@ pub struct Common<'a> {
 }
 
 /// `OpenAI`'s request for a batch of texts.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](super::ErrorKind::Config) when the request cannot be written as JSON.
 pub fn texts<'a>(texts: impl IntoIterator<Item = &'a str>, common: &Common<'_>) -> Result<Bytes, Error> {
     #[derive(Serialize)]
     struct Request<'a> {
@@ -61,6 +65,10 @@ pub fn texts<'a>(texts: impl IntoIterator<Item = &'a str>, common: &Common<'_>) 
 }
 
 /// `OpenAI`'s request for a single text that is not in a list, as the Python plugin checks a model with.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](super::ErrorKind::Config) when the request cannot be written as JSON.
 pub fn single_text(text: &str, common: &Common<'_>) -> Result<Bytes, Error> {
     #[derive(Serialize)]
     struct Request<'a> {
@@ -73,6 +81,10 @@ pub fn single_text(text: &str, common: &Common<'_>) -> Result<Bytes, Error> {
 
 /// vLLM's request: a conversation of one message, hence one vector.
 /// Source: vLLM, "OpenAI-compatible server", multimodal inputs of the embeddings API.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](super::ErrorKind::Config) when the request cannot be written as JSON.
 pub fn message(input: &Input<'_>, common: &Common<'_>) -> Result<Bytes, Error> {
     #[derive(Serialize)]
     struct Request<'a> {
@@ -93,6 +105,10 @@ pub fn message(input: &Input<'_>, common: &Common<'_>) -> Result<Bytes, Error> {
 }
 
 /// `DashScope`'s request: each content gets a vector of its own.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](super::ErrorKind::Config) when the request cannot be written as JSON.
 pub fn dashscope_contents<'a>(
     inputs: impl IntoIterator<Item = &'a Input<'a>>,
     common: &Common<'_>,

@@ -43,6 +43,12 @@ struct Entry<'a> {
 /// Reads the reply to a request for `expected` vectors: `OpenAI`'s `data` or `DashScope`'s `output.embeddings`,
 /// whichever came. Every input has exactly one vector, or the reply is refused. Entries go where their `index` says;
 /// where no entry has one, they are in the order of the request.
+///
+/// # Errors
+///
+/// [`ErrorKind::Decode`](super::super::ErrorKind::Decode) when `body` is no embedding reply or has another number of
+/// vectors than `expected`, when an index is outside the request, there twice, or missing beside others, and when a
+/// vector is missing, cannot be used (see [`vector::read`]), or is not as long as the first.
 pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
     let wire: Wire<'_> = json::read(body)
         .map_err(|error| json::not_promised(format!("the answer is not an embedding reply: {error}")))?;

@@ -52,12 +52,21 @@ pub struct Edit<'a> {
 }
 
 /// The call that makes pictures.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when the request cannot be written as JSON.
 pub fn generation(generation: &Generation<'_>) -> Result<Call, Error> {
     Ok(Call::post_json(GENERATIONS_PATH, json::body(generation)?))
 }
 
 /// The call that changes pictures. `boundary` separates the form's fields and must not occur in them: a fresh random
 /// one never does.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] when a picture is not there as valid base64 (only its address, for example), when `boundary`
+/// cannot stand in a header, or when the fields cannot be written as JSON.
 pub fn edit(edit: &Edit<'_>, boundary: &str) -> Result<Call, Error> {
     let config = |message: String| Error::new(ErrorKind::Config, message);
     let mut form = Form { boundary, bytes: Vec::new() };
@@ -142,6 +151,10 @@ struct Item {
 }
 
 /// Reads the reply to either call.
+///
+/// # Errors
+///
+/// [`ErrorKind::Decode`] when `body` is no image reply or holds no picture.
 pub fn decode(body: &[u8]) -> Result<Reply, Error> {
     let wire: Wire =
         json::read(body).map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;

@@ -18,6 +18,11 @@ use crate::runtime::entities::{
 use crate::runtime::{Context, InvokeError, pricing, tokens};
 
 /// Vectors of texts. No texts, no call.
+///
+/// # Errors
+///
+/// As [`EmbeddingCredentials::read`]; a bad request when the vectors are larger than Dify takes in one message; else a
+/// failure of the gateway that is for good, or vectors of different lengths, under Dify's name for it.
 pub async fn invoke_text(cx: &Context, request: TextEmbeddingRequest) -> Result<EmbeddingResult, InvokeError> {
     let credentials = EmbeddingCredentials::read(cx, &request.model, &request.credentials)?;
     let texts = inputs::texts(&credentials, request.texts, request.input_type).await;
@@ -26,6 +31,10 @@ pub async fn invoke_text(cx: &Context, request: TextEmbeddingRequest) -> Result<
 }
 
 /// Vectors of texts and pictures. A text gets the vector that [`invoke_text`] gives it.
+///
+/// # Errors
+///
+/// As [`invoke_text`], and a bad request when there is a picture and the protocol embeds texts only.
 pub async fn invoke_multimodal(
     cx: &Context,
     request: MultimodalEmbeddingRequest,
@@ -36,6 +45,11 @@ pub async fn invoke_multimodal(
 }
 
 /// Checks a model as it is saved: one vector of one word, with the request that calls make.
+///
+/// # Errors
+///
+/// [`CredentialsValidateFailed`](crate::runtime::ErrorKind::CredentialsValidateFailed), whatever failed: reading the
+/// credentials, the call, or reading the one vector.
 pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, InvokeError> {
     let check = async {
         let credentials = EmbeddingCredentials::read(cx, &model.model, &model.credentials)?;

@@ -22,6 +22,13 @@ use crate::runtime::pricing::llm_usage;
 use crate::runtime::{Context, InvokeError, LlmOutput};
 
 /// Makes or changes pictures. The last turn of the user is the prompt, its pictures are what to change.
+///
+/// # Errors
+///
+/// A bad request for a setting or parameter that cannot be used, when the user's last message is missing, has no words
+/// or holds a file that is no picture, and for a picture that is larger than Dify takes in one message. A failure of
+/// the gateway, under Dify's name for it; of a task also that it failed, was cancelled, or was not done in time. As
+/// [`LlmOutput::parts`] when the answer cannot be sent.
 pub async fn invoke(
     cx: &Context,
     credentials: &ImageCredentials,

@@ -31,6 +31,11 @@ const NOT_ABOUT_THE_INPUT: [&str; 17] = [
 
 /// Asks for a picture without saying of what: nothing is made, and how that is refused tells whether address,
 /// credential and model are right.
+///
+/// # Errors
+///
+/// [`CredentialsValidateFailed`](crate::runtime::ErrorKind::CredentialsValidateFailed) for every failure but the
+/// upstream's refusal of the missing prompt.
 pub async fn validate(cx: &Context, credentials: &ImageCredentials) -> Result<(), InvokeError> {
     let answer = async {
         let mut call = request_without_prompt(credentials)?;

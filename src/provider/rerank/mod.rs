@@ -12,6 +12,10 @@ use crate::runtime::entities::{
 use crate::runtime::{Context, InvokeError};
 
 /// Orders texts.
+///
+/// # Errors
+///
+/// As [`RerankCredentials::read`]; else a failure of the gateway, under Dify's name for it.
 pub async fn invoke(cx: &Context, request: RerankRequest) -> Result<RerankResult, InvokeError> {
     let credentials = RerankCredentials::read(cx, &request.model, &request.credentials)?;
     let documents: Vec<Item<'_>> = request.docs.iter().map(|text| Item::Text(text)).collect();
@@ -28,6 +32,10 @@ pub async fn invoke(cx: &Context, request: RerankRequest) -> Result<RerankResult
 }
 
 /// Orders texts and pictures. A call without a picture is the same as [`invoke`], which every model serves.
+///
+/// # Errors
+///
+/// As [`invoke`], and a bad request when there is a picture and the model is known to read texts only.
 pub async fn invoke_multimodal(cx: &Context, request: MultimodalRerankRequest) -> Result<RerankResult, InvokeError> {
     let credentials = RerankCredentials::read(cx, &request.model, &request.credentials)?;
     let query = item(&request.query);
@@ -49,6 +57,11 @@ pub async fn invoke_multimodal(cx: &Context, request: MultimodalRerankRequest) -
 }
 
 /// Checks a model as it is saved: a question whose answer is known, as the Python plugin asks it. Any ordering is fine.
+///
+/// # Errors
+///
+/// [`CredentialsValidateFailed`](crate::runtime::ErrorKind::CredentialsValidateFailed), whatever failed: reading the
+/// credentials, the call, or reading the scores.
 pub async fn validate(cx: &Context, model: &ModelRef) -> Result<Credentials, InvokeError> {
     const DOCUMENTS: [Item<'_>; 2] = [
         Item::Text(

@@ -49,6 +49,12 @@ pub(in crate::runtime) struct RawRule {
 ///
 /// A rule with `use_template` starts from the template and its own keys win. The result is complete: nobody after
 /// this has to know templates. (The Dify plugin daemon fills what is missing from templates of its own.)
+///
+/// # Errors
+///
+/// [`RuleError::Yaml`] when `yaml` cannot be read as rules. [`RuleError::Rule`] for a rule that names no known
+/// template, has neither a type nor a template, contradicts itself, refuses its own default, has the name of an earlier
+/// one, or breaks a limit of the host: 128 rules, names of 1 to 255 bytes, options of at most 255.
 pub fn parse_rules(yaml: &str) -> Result<Vec<ParameterRule>, RuleError> {
     let file: File = serde_norway::from_str(yaml)?;
     resolve(file.parameter_rules)

@@ -49,6 +49,10 @@ impl fmt::Debug for Connection {
 
 /// Writes everything that leaves through `drain` to `stream`, batch by batch, until the outbox is finished. A failed
 /// write closes the outbox, which ends the server.
+///
+/// # Errors
+///
+/// When `stream` cannot be written, flushed or shut down.
 pub async fn copy(mut drain: Drain, mut stream: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut batch = Vec::new();
     while drain.next(&mut batch).await {

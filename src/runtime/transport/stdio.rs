@@ -26,6 +26,11 @@ const FIRST_FREE_FD: i32 = 3;
 ///
 /// Reading and writing have a thread each: neither is held up by a busy runtime, a blocked write holds up nothing
 /// but output, and the heartbeat leaves on time whatever the sessions do.
+///
+/// # Errors
+///
+/// When stdin or stdout cannot be duplicated (one of them is closed, or there are no descriptors left), or the threads
+/// or the heartbeat's timer cannot be started.
 pub fn connect(heartbeat: Duration) -> io::Result<Connection> {
     let stdin = File::from(fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST_FREE_FD)?);
     let stdout = Arc::new(File::from(fcntl_dupfd_cloexec(rustix::stdio::stdout(), FIRST_FREE_FD)?));

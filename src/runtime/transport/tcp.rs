@@ -70,6 +70,10 @@ pub enum RemoteError {
 
 impl RemoteSettings {
     /// Settings from `REMOTE_INSTALL_KEY` and an address.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError::MissingKey`] when `key` is none or blank.
     pub fn new(address: RemoteAddress, key: Option<SecretString>, heartbeat: Duration) -> Result<Self, RemoteError> {
         let key = key.filter(|key| !key.expose_secret().trim().is_empty()).ok_or(RemoteError::MissingKey)?;
         Ok(Self { address, key, heartbeat })

@@ -79,6 +79,11 @@ impl Rejection {
 }
 
 /// Lets a request in, or says word for word what the gateway's plugin would say.
+///
+/// # Errors
+///
+/// The plugin's answer to a caller that it does not know or that may not use the route, to a signature or date that is
+/// missing or wrong, to a wrong digest, and to a body that is too large for it. Never on an open route.
 pub fn check(access: Access, request: &Incoming<'_>, rules: &Rules<'_>) -> Result<Accepted, Rejection> {
     match access {
         Access::Open => Ok(Accepted { consumer: None, string_to_sign: None }),

@@ -178,6 +178,10 @@ struct Shared {
 }
 
 /// Starts a hostile gateway on the current runtime.
+///
+/// # Errors
+///
+/// When it cannot listen at `listen`.
 pub async fn spawn(listen: SocketAddr) -> io::Result<Hostile> {
     let listener = TcpListener::bind(listen).await?;
     let addr = listener.local_addr()?;
@@ -187,6 +191,10 @@ pub async fn spawn(listen: SocketAddr) -> io::Result<Hostile> {
 }
 
 /// An address that refuses connections: a port that was free a moment ago.
+///
+/// # Errors
+///
+/// When no port of 127.0.0.1 can be had.
 pub fn refusing_addr() -> io::Result<SocketAddr> {
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

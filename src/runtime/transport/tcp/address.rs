@@ -21,6 +21,10 @@ pub struct AddressError(&'static str);
 impl RemoteAddress {
     /// The address of `url` (`REMOTE_INSTALL_URL`) or, when that is not set, `host` and `port`. Scheme, user and path
     /// of a URL do not matter: the protocol is always plain TCP. An IPv6 `host` may have the brackets of a URL.
+    ///
+    /// # Errors
+    ///
+    /// When `url` is set and has no host, no port from 1 to 65535, or an IPv6 address without brackets.
     pub fn pick(url: Option<&str>, host: &str, port: u16) -> Result<Self, AddressError> {
         match url.map(str::trim).filter(|url| !url.is_empty()) {
             Some(url) => Self::parse(url),
