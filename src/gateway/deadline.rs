@@ -71,3 +71,27 @@ impl fmt::Display for Deadline {
 pub(super) fn later(from: Instant, span: Duration) -> Instant {
     from + span.min(FAR)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earlier_limit_is_shown_and_advised_only_where_an_option_sets_it() {
+        let now = Instant::now();
+        let host = Deadline::fixed(now, Duration::from_secs(590));
+        let (short, long) = [60, 600].map(|limit| Deadline::total(now, Duration::from_secs(limit))).into();
+        assert_eq!(
+            (long.min(host).to_string(), long.min(host).advice("Try again")),
+            ("590 s".into(), "Try again".into())
+        );
+        assert_eq!(short.min(host).to_string(), "60 s (total_timeout)");
+        assert_eq!(short.min(host).advice("Try again"), "Try again, or raise total_timeout in advanced_options");
+    }
+
+    #[test]
+    fn the_longest_limit_is_within_the_clock() {
+        let never = Deadline::fixed(Instant::now(), Duration::MAX);
+        assert!(never.left() > Duration::from_secs(3600));
+    }
+}
