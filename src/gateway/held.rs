@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 /// What each answer may hold without asking. Nearly all answers and events are smaller.
 pub(super) const FREE: usize = 64 << 10;
 /// What all may hold together beyond that, in bytes.
-const ROOM: usize = 48 << 20;
+const ROOM: usize = 32 << 20;
 /// The room is given out in pieces of this size.
 const PIECE: usize = 256 << 10;
 /// Servers remembered; when there are more, those without an answer under way are forgotten.

@@ -1,6 +1,8 @@
 //! Servers that fail in every way they can.
 
 use crate::server::{Act, Server, answer, chat, chunk, event_stream, events_of, json, options, route, send};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use higress_dify_plugin::gateway::auth::KeyPlacement;
 use higress_dify_plugin::gateway::{self, Auth, Call, Deadline, Error, ErrorKind, Route, TransportOptions, sse};
 use secrecy::SecretString;
@@ -9,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 const SHORT: Duration = Duration::from_millis(150);
 const SOON: Duration = Duration::from_secs(20);
@@ -312,7 +315,9 @@ async fn nobody_listening_and_unknown_names_are_told_apart() {
 async fn a_proxy_that_fails_is_named() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dead = TransportOptions { proxy: Some(format!("http://{free}")), ..options() };
-    assert_eq!(refused(&route("http://gateway.invalid/pre", dead)).await.kind, ErrorKind::Connect);
+    let error = refused(&route("http://gateway.invalid/pre", dead)).await;
+    assert_eq!(error.kind, ErrorKind::Connect);
+    assert!(error.message.starts_with("The proxy did not connect to http://gateway.invalid/pre"), "{error}");
     let refusing = Server::one(vec![answer("403 Forbidden", "", ""), Act::Close]).await;
     let proxied = TransportOptions { proxy: Some(format!("http://{}", refusing.address)), ..options() };
     let error = refused(&route("https://gateway.invalid/pre", proxied)).await;
@@ -339,5 +344,31 @@ async fn a_key_is_in_no_error() {
             let shown = format!("{error} {error:?} {route:?}");
             assert!(!shown.contains(key) && !shown.contains("secret-3"), "{shown}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_large_event_keeps_its_room_until_the_next_is_asked_for() {
+    let text = "x".repeat(sse::MAX_EVENT - 100_000);
+    let event = chunk(&format!("data: {text}\n\n"));
+    let script = vec![event_stream(), event, Act::Stall];
+    let server = Server::start(vec![script; 8]).await;
+    let route = server.route();
+    let mut reading: FuturesUnordered<_> = (0..8)
+        .map(|_| async {
+            let mut events = events_of(gateway::send(&route, &chat()).await.unwrap()).await.unwrap();
+            assert!(events.next().await.unwrap().is_some());
+            events
+        })
+        .collect();
+    let mut in_use = Vec::from_iter(timeout(SOON, reading.next()).await.expect("there is room for one"));
+    while let Ok(Some(events)) = timeout(SHORT * 2, reading.next()).await {
+        in_use.push(events);
+    }
+    // Four fill the common room, and a fifth goes on as the one of its server.
+    assert!(in_use.len() <= 5, "{} large events at once", in_use.len());
+    drop(in_use);
+    while let Some(events) = timeout(SOON, reading.next()).await.expect("there is room again") {
+        drop(events);
     }
 }

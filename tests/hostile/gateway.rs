@@ -71,6 +71,7 @@ fn rows() -> Vec<Row> {
         row("empty", Some((SERVER, "the body is empty")), none()),
         row("dense-67000000", Some((SERVER, "more than 100000 objects and lists")), none()),
         row("texts-20000000", None, none()),
+        row("large-events-1", None, none()),
         row("tiny-events-20000000", Some((SERVER, "there is no answer in the reply")), none()),
     ]
 }
@@ -170,6 +171,19 @@ async fn many_large_answers_at_once_take_turns_and_stay_in_bounds() {
         plugin.hear("small").await.assert_answer();
         plugin.assert_peak(&format!("12 times {behaviour}"), MEMORY);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_large_events_at_once_take_turns_and_stay_in_bounds() {
+    let gateway = hostile().await;
+    let mut plugin = Plugin::start(&[]).await;
+    for number in 0..12 {
+        plugin.ask(&number.to_string(), &gateway.url("large-events-1"), json!({})).await;
+    }
+    for number in 0..12 {
+        plugin.hear(&number.to_string()).await.assert_answer();
+    }
+    plugin.assert_peak("12 times large-events", MEMORY);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

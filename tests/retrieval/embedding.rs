@@ -336,3 +336,14 @@ async fn the_model_is_named_in_a_header_where_it_is_asked_for() {
         .collect();
     assert_eq!(named, [None, Some("v4".into())]);
 }
+
+#[tokio::test]
+async fn base64_far_beyond_any_vector_is_refused_before_it_is_unpacked() {
+    let gateway = Gateway::start(async |_: Asked| {
+        let vector = "AAAA".repeat(5 << 20);
+        answer(200, format!(r#"{{"data":[{{"index":0,"embedding":"{vector}"}}]}}"#))
+    })
+    .await;
+    let error = embed(gateway.credentials(json!({})), numbered(1)).await.unwrap_err();
+    assert!(error.message.contains("larger than 16 MiB in base64"), "{}", error.message);
+}

@@ -1,10 +1,14 @@
 //! Replies of the embedding APIs: one vector per input, in the order of the inputs.
 
-use super::super::{Error, json};
+use super::super::{Error, ErrorKind, json};
 use super::vector::{self, Vector};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
+
+/// Base64 of all vectors of one reply, in bytes: a thousand vectors of 3,000 numbers. Unpacked they take up to ten times as
+/// much.
+const MAX_PACKED: usize = 16 << 20;
 
 /// The vectors of one batch.
 #[derive(Debug)]
@@ -48,7 +52,8 @@ struct Entry<'a> {
 ///
 /// [`ErrorKind::Decode`](super::super::ErrorKind::Decode) when `body` is no embedding reply or has another number of
 /// vectors than `expected`, when an index is outside the request, there twice, or missing beside others, and when a
-/// vector is missing, cannot be used (see [`vector::read`]), or is not as long as the first.
+/// vector is missing, cannot be used (see [`vector::read`]), or is not as long as the first;
+/// [`ErrorKind::TooLarge`] for vectors in base64 that are together over 16 MiB.
 pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
     let wire: Wire<'_> = json::read(body)
         .map_err(|error| json::not_promised(format!("the answer is not an embedding reply: {error}")))?;
@@ -59,6 +64,17 @@ pub fn decode(body: &[u8], expected: usize) -> Result<Reply, Error> {
     if entries.len() != expected {
         let message = format!("{expected} texts were sent in one request, but {} vectors came back", entries.len());
         return Err(json::not_promised(message).advise("Set max_chunks to 1 if the model takes one text per request"));
+    }
+    let packed: usize = entries
+        .iter()
+        .filter_map(|entry| entry.embedding)
+        .map(RawValue::get)
+        .filter(|raw| raw.starts_with('"'))
+        .map(str::len)
+        .sum();
+    if packed > MAX_PACKED {
+        let message = format!("the vectors of the answer are larger than {} MiB in base64", MAX_PACKED >> 20);
+        return Err(Error::new(ErrorKind::TooLarge, message).advise("Set max_chunks lower"));
     }
     let vectors = in_order(&entries)?;
     let length = vectors.first().map_or(0, |vector| vector.length);

@@ -54,7 +54,12 @@ impl Events {
             if self.at_end {
                 return Ok(None);
             }
-            let piece = match self.body.make_room_for(self.framer.unfinished() + PIECE, &mut self.held).await {
+            let needed = self.framer.unfinished() + PIECE;
+            // Not before: an event that was large is in use until the next one is asked for.
+            if needed <= FREE {
+                self.held.release();
+            }
+            let piece = match self.body.make_room_for(needed, &mut self.held).await {
                 Ok(()) => self.body.chunk().await,
                 Err(overdue) => Err(overdue),
             };
@@ -76,6 +81,11 @@ impl Events {
         };
         // Whether it ended in time does not matter: what is left is dropped.
         let _ = tokio::time::timeout(LINGER, rest).await;
+    }
+
+    /// Whether only the end of the connection tells the end of these events, so that a cut cannot be told from it.
+    pub const fn end_by_close(&self) -> bool {
+        self.body.ends_by_close
     }
 
     /// The first bytes of the body, somewhat over a KiB, for an error's excerpt ([`ReplyMeta::undecodable`]). As they
@@ -105,9 +115,6 @@ impl Events {
         if let Err(error) = result {
             self.at_end = true;
             self.failure = Some(error);
-        }
-        if self.framer.unfinished() + PIECE <= FREE {
-            self.held.release();
         }
     }
 }

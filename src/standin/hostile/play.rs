@@ -120,6 +120,7 @@ pub(super) async fn play(mut stream: TcpStream, behaviour: Behaviour) -> io::Res
         Behaviour::Texts(size) => {
             repeated(out, size, r#"{"choices":[{"message":{"content":["#, r#""","#, r#""a"]}}]}"#).await
         }
+        Behaviour::LargeEvents(count) => large_events(out, count).await,
         Behaviour::Bomb(size) => explode(out, size).await,
         Behaviour::Html => {
             let page = "<html><body><h1>It works!</h1></body></html>";
@@ -258,6 +259,22 @@ async fn repeated(out: &mut TcpStream, size: usize, start: &str, piece: &str, en
         chunk(out, block.as_bytes()).await?;
     }
     chunk(out, end.as_bytes()).await?;
+    text(out, LAST_CHUNK).await
+}
+
+/// Events that are nearly as large as one may be.
+async fn large_events(out: &mut TcpStream, count: usize) -> io::Result<()> {
+    const LARGE: usize = 7_000_000;
+    let block = r"\u4f60".repeat(BLOCK / 6);
+    text(out, STREAM_HEAD).await?;
+    for _ in 0..count {
+        chunk(out, br#"data: {"choices":[{"delta":{"content":""#).await?;
+        for _ in 0..LARGE / block.len() {
+            chunk(out, block.as_bytes()).await?;
+        }
+        chunk(out, b"\"}}]}\n\n").await?;
+    }
+    chunk(out, b"data: [DONE]\n\n").await?;
     text(out, LAST_CHUNK).await
 }
 
