@@ -15,6 +15,8 @@ pub(super) struct Body {
     pub(super) response: reqwest::Response,
     pub(super) meta: ReplyMeta,
     pub(super) room: Room,
+    /// Whether the connection's end is the body's: then one that was cut looks like a whole one.
+    pub(super) ends_by_close: bool,
     pub(super) idle_timeout: Duration,
     pub(super) deadline: Deadline,
 }

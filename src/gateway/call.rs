@@ -5,6 +5,7 @@ use super::body::Body;
 use super::deadline::later;
 use super::error_body::Refusal;
 use super::held::Room;
+use super::redact::Redactor;
 use super::request::{self, Prepared};
 use super::transport::{self, Failure};
 use super::{Auth, Deadline, Endpoint, Error, ErrorKind, ReplyMeta, TransportOptions, hints, pool, retry};
@@ -38,6 +39,13 @@ pub struct Route {
     pub signed_headers: Vec<http::HeaderName>,
     /// Time-outs, TLS, proxy.
     pub options: Arc<TransportOptions>,
+}
+
+impl Route {
+    /// `text`, which an upstream wrote, without this route's secrets.
+    pub fn clean(&self, text: &str) -> String {
+        Redactor::new(&self.auth, &self.endpoint, &self.headers, []).clean(text)
+    }
 }
 
 /// What the reply should be.
@@ -142,14 +150,17 @@ async fn receive(
     route: &Route,
     deadline: Deadline,
     string_to_sign: Option<Vec<u8>>,
-    redactor: super::redact::Redactor,
+    redactor: Redactor,
 ) -> Result<Reply, Failure> {
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
-    let meta = ReplyMeta { origin: hints::origin(&headers), request_id: hints::request_id(&headers), redactor };
+    let meta =
+        ReplyMeta { origin: hints::origin(&headers), request_id: hints::request_id(&headers, &redactor), redactor };
     let room = Room::of(&route.endpoint);
     let idle_timeout = route.options.idle_timeout;
-    let mut body = Body { response, meta, room, idle_timeout, deadline };
+    let framed = ["content-length", "transfer-encoding"].iter().any(|name| headers.contains_key(*name));
+    let ends_by_close = !framed && response.version() <= http::Version::HTTP_11;
+    let mut body = Body { response, meta, room, ends_by_close, idle_timeout, deadline };
     if status.is_success() {
         // What was asked for is unpacked, and its header gone.
         if let Some(encoding) = hints::text(&headers, "content-encoding").filter(|encoding| *encoding != "identity") {

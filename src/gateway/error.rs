@@ -137,7 +137,7 @@ impl fmt::Display for Error {
         if let Some(advice) = &self.advice {
             write!(f, " {}.", advice.trim_end_matches(['.', ' ']))?;
         }
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.retry_after.filter(|wait| !wait.is_zero()) {
             write!(f, " Try again in {} s.", wait.as_secs_f64().ceil())?;
         }
         Ok(())

@@ -53,7 +53,8 @@ impl Refusal<'_> {
         let mut error = Error::new(kind.unwrap_or(ErrorKind::ServerUnavailable), self.message(text, &told, rule));
         error.status = Some(status);
         error.origin = by_envoy.or_else(|| rule.and_then(|rule| rule.origin)).or_else(|| self.likely_origin(&told));
-        error.request_id = hints::request_id(self.headers).or(told.request_id);
+        let told_id = told.request_id.map(|id| self.redactor.clean(&id));
+        error.request_id = hints::request_id(self.headers, self.redactor).or(told_id);
         let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
         let advice = by_code.or_else(|| rule.and_then(|rule| rule.advice));
         error.structured = told.message.is_some();
@@ -117,7 +118,7 @@ impl Error {
         let mut error = meta.error(kind, meta.redactor.line(message, MAX_SHOWN));
         error.status = status;
         error.structured = true;
-        error.request_id = error.request_id.or(told.request_id);
+        error.request_id = error.request_id.or_else(|| told.request_id.map(|id| meta.redactor.clean(&id)));
         let by_code = told.code.as_deref().and_then(error_table::advice_of_code);
         error.advice = by_code.or_else(|| by_status.and_then(|rule| rule.advice)).map(str::to_owned);
         error.code = told.code.map(|code| meta.redactor.line(&code, MAX_CODE));

@@ -3,7 +3,7 @@
 use super::{Error, ErrorKind};
 use bytes::Bytes;
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 use std::fmt;
@@ -13,8 +13,12 @@ use std::fmt;
 pub const MAX_NESTED: usize = 100_000;
 /// Shorter texts cannot hold enough of them to matter.
 const SHORT: usize = 64 << 10;
-/// The longest part of an answer, in bytes, that is read without knowing what it holds.
+/// The longest part of an answer, in bytes, that is read without knowing what it holds. Of longer ones so many keys, and
+/// so many characters of a text, so many objects deep.
 const MAX_UNKNOWN: usize = 64 << 10;
+const MAX_SKIMMED_KEYS: usize = 64;
+const MAX_SKIMMED_CHARS: usize = 8 << 10;
+const MAX_SKIM_DEPTH: u8 = 4;
 /// The longest text, in bytes, whose repeated keys are put right. Read, it takes up to forty times as much.
 const MAX_REPEATING: usize = 1 << 20;
 
@@ -98,7 +102,7 @@ fn behind_string(mut rest: &[u8]) -> &[u8] {
     &[]
 }
 
-/// What an upstream adds to an answer, such as its usage, of no fixed shape; null when it is absurdly long.
+/// What an upstream adds to an answer, such as its usage, of no fixed shape; see [`unknown`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Aside(pub Value);
 
@@ -110,12 +114,59 @@ impl<'de> Deserialize<'de> for Aside {
     }
 }
 
-/// A text that may hold anything, such as an error in an answer's place; none when it is too long to be one.
+/// A text that may hold anything, such as an error in an answer's place. Of one over 64 KiB only the first keys of objects
+/// are read, long texts are cut, and lists are null: what it says of an error is still there. `None` when it is no JSON.
 pub fn unknown(text: &str) -> Option<Value> {
-    if text.len() > MAX_UNKNOWN {
-        return None;
+    skim(text, MAX_SKIM_DEPTH)
+}
+
+fn skim(text: &str, depth: u8) -> Option<Value> {
+    if text.len() <= MAX_UNKNOWN {
+        return serde_json::from_str(text).ok();
     }
-    serde_json::from_str(text).ok()
+    let text = text.trim_ascii_start();
+    match text.as_bytes().first() {
+        Some(b'{') if depth > 0 => {
+            let Beginning(entries) = serde_json::from_str(text).ok()?;
+            let entries =
+                entries.into_iter().map(|(key, value)| (key, skim(value.get(), depth - 1).unwrap_or_default()));
+            Some(Value::Object(entries.collect()))
+        }
+        Some(b'"') => {
+            let text: String = serde_json::from_str(text).ok()?;
+            Some(Value::String(text.chars().take(MAX_SKIMMED_CHARS).collect()))
+        }
+        _ => Some(Value::Null),
+    }
+}
+
+/// The first keys of an object, their values not read yet.
+struct Beginning<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Beginning<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Beginning<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while entries.len() < MAX_SKIMMED_KEYS {
+                    match map.next_entry()? {
+                        Some(entry) => entries.push(entry),
+                        None => return Ok(Beginning(entries)),
+                    }
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Beginning(entries))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
 }
 
 /// `text` with each key once: the last one counts, as most readers of JSON have it. `None` when it is too long for that.
@@ -180,5 +231,18 @@ mod tests {
         assert_eq!(read::<Aside>(b"{\"a\":1}").unwrap().0["a"], 1);
         let long = format!("[{}1]", "1,".repeat(MAX_UNKNOWN));
         assert_eq!(read::<Aside>(long.as_bytes()).unwrap(), Aside::default());
+    }
+
+    #[test]
+    fn what_a_long_error_says_is_still_there() {
+        let long = "x".repeat(MAX_UNKNOWN);
+        let text = format!(r#"{{"data":[{}1],"error":{{"code":"c","message":"{long}"}}}}"#, "1,".repeat(MAX_UNKNOWN));
+        let value = unknown(&text).unwrap();
+        assert_eq!((&value["data"], &value["error"]["code"]), (&Value::Null, &Value::from("c")));
+        assert_eq!(value["error"]["message"].as_str().unwrap().len(), MAX_SKIMMED_CHARS);
+        assert_eq!(unknown(&format!("{{\"a\":\"{long}\"")), None);
+        let many: String = (0..MAX_UNKNOWN).map(|number| format!("\"{number}\":0,")).collect();
+        let value = unknown(&format!("{{{many}\"error\":1}}")).unwrap();
+        assert_eq!(value.as_object().unwrap().len(), MAX_SKIMMED_KEYS);
     }
 }

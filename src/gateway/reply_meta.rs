@@ -25,6 +25,13 @@ impl ReplyMeta {
         self.redactor.line(text, error_body::MAX_SHOWN)
     }
 
+    /// `error`, which quotes what the upstream said, without secrets.
+    #[must_use]
+    pub fn cleaned(&self, mut error: Error) -> Error {
+        error.message = self.redactor.clean(&error.message);
+        error
+    }
+
     /// An error of `kind` about this reply.
     pub fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
         let mut error = Error::new(kind, message);

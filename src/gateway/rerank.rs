@@ -181,7 +181,8 @@ pub struct Reply {
 /// # Errors
 ///
 /// [`ErrorKind::Decode`](super::ErrorKind::Decode) when `body` is no rerank reply or holds none of those lists, or when
-/// an entry has no index or no finite score. An index outside the request or there twice is no error: it is counted.
+/// an entry has no index or no finite score. An index outside the request or there twice is
+/// no error beside good ones: it is counted.
 pub fn decode(body: &[u8], documents: usize) -> Result<Reply, Error> {
     let not_rerank = |error| json::not_promised(format!("the answer is not a rerank reply: {error}"));
     let (entries, usage) = if body.trim_ascii_start().starts_with(b"[") {
@@ -212,6 +213,10 @@ pub fn decode(body: &[u8], documents: usize) -> Result<Reply, Error> {
                 reply.scores.push(Scored { index, score });
             }
         }
+    }
+    if reply.scores.is_empty() && reply.out_of_range > 0 {
+        let message = format!("the answer orders other documents than the {documents} that were sent");
+        return Err(json::not_promised(message));
     }
     Ok(reply)
 }

@@ -82,27 +82,30 @@ fn no_connection(
     let reason = told(causes);
     let all = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ").to_lowercase();
     let refused = find::<io::Error>(causes).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    let (message, advice) = if all.contains("tunnel") || all.contains("socks") || all.contains("proxy") {
-        (
-            format!("The proxy did not connect to {endpoint}: {reason}"),
-            "Check the proxy in advanced_options or in the environment",
-        )
-    } else if error.is_timeout() {
-        let seconds = options.connect_timeout.as_secs_f64();
-        (format!("No connection to {endpoint} within {seconds} s (connect_timeout)"), "Check address and firewall")
-    } else if all.contains("dns error") {
-        (
-            format!("The host name `{}` is unknown: {reason}", endpoint.host()),
-            "Check the endpoint URL and the name server",
-        )
-    } else if refused {
-        (
-            format!("Nothing listens at {endpoint}: {reason}"),
-            "Check host and port; inside a container localhost is the container",
-        )
-    } else {
-        (format!("No connection to {endpoint}: {reason}"), "Check host and port of the endpoint URL")
-    };
+    let seconds = options.connect_timeout.as_secs_f64();
+    let in_time =
+        if error.is_timeout() { format!("nothing came within {seconds} s (connect_timeout)") } else { reason.clone() };
+    let (message, advice) =
+        if options.proxy.is_some() || all.contains("tunnel") || all.contains("socks") || all.contains("proxy") {
+            (
+                format!("The proxy did not connect to {endpoint}: {in_time}"),
+                "Check the proxy in advanced_options or in the environment",
+            )
+        } else if error.is_timeout() {
+            (format!("No connection to {endpoint} within {seconds} s (connect_timeout)"), "Check address and firewall")
+        } else if all.contains("dns error") {
+            (
+                format!("The host name `{}` is unknown: {reason}", endpoint.host()),
+                "Check the endpoint URL and the name server",
+            )
+        } else if refused {
+            (
+                format!("Nothing listens at {endpoint}: {reason}"),
+                "Check host and port; inside a container localhost is the container",
+            )
+        } else {
+            (format!("No connection to {endpoint}: {reason}"), "Check host and port of the endpoint URL")
+        };
     Error::new(ErrorKind::Connect, message).advise(advice)
 }
 

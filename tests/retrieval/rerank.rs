@@ -161,3 +161,11 @@ async fn saving_asks_a_question_and_takes_any_ordering_for_an_answer() {
     let error = rerank::validate(&context(), &model(refusing.credentials(json!({})))).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::CredentialsValidateFailed);
 }
+
+#[tokio::test]
+async fn an_answer_about_other_documents_only_is_an_error_and_not_an_empty_order() {
+    let gateway = Gateway::always(200, r#"{"output":{"results":[{"index":5,"relevance_score":0.9}]}}"#).await;
+    let error = order(request(gateway.credentials(json!({})))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::ServerUnavailable);
+    assert!(error.message.contains("other documents"), "{}", error.message);
+}

@@ -324,3 +324,37 @@ async fn a_structured_answer_behind_written_thinking_is_still_an_object() {
     let outcome = invoke(asks(&server, more, schema)).await;
     assert_eq!(outcome.objects, [object(json!({"a": 1}))]);
 }
+
+#[tokio::test]
+async fn an_answer_that_only_the_connection_ends_has_to_say_that_it_is_finished() {
+    let piece = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n";
+    let last = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let unframed =
+        |head: &str, body: &str| format!("{head}\r\ncontent-type: text/event-stream\r\n\r\n{body}").into_bytes();
+    for head in ["HTTP/1.0 200 OK", "HTTP/1.1 200 OK\r\nconnection: close"] {
+        for end in [last, "data: [DONE]\n\n"] {
+            let server = Server::start(vec![unframed(head, &format!("{piece}{end}"))]).await;
+            assert_eq!(invoke(asks(&server, json!({}), json!({}))).await.result, Ok(()), "{head} {end}");
+        }
+        let server = Server::start(vec![unframed(head, piece)]).await;
+        let outcome = invoke(asks(&server, json!({}), json!({}))).await;
+        assert_eq!(outcome.text(), "Hel");
+        let error = outcome.result.unwrap_err();
+        assert!(error.message.contains("broke off before its end"), "{}", error.message);
+    }
+    // Where the transfer itself says that it is whole, it is believed.
+    let server = Server::start(vec![stream(piece)]).await;
+    assert_eq!(invoke(asks(&server, json!({}), json!({}))).await.result, Ok(()));
+}
+
+#[tokio::test]
+async fn an_error_in_a_stream_is_one_however_long_it_is() {
+    let piece = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let long = "x".repeat(70_000);
+    let body =
+        format!("{piece}data: {{\"error\":{{\"code\":\"rate_limit\",\"message\":\"{long}\"}}}}\n\ndata: [DONE]\n\n");
+    let server = Server::start(vec![stream(&body)]).await;
+    let error = invoke(asks(&server, json!({}), json!({}))).await.result.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RateLimit);
+    assert!(error.message.contains("xxx") && error.message.len() < 2000, "{}", error.message.len());
+}

@@ -134,7 +134,6 @@ pub(super) fn pictures(choices: &[Choice]) -> Vec<Generated> {
         .filter_map(|choice| choice.message.as_ref())
         .flat_map(|message| &message.content)
         .filter_map(|part| part.image.as_ref())
-        .filter(|url| !url.is_empty())
-        .map(|url| Generated::from_url(url.clone()))
+        .filter_map(|url| Generated::from_url(url))
         .collect()
 }

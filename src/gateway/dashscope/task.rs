@@ -152,7 +152,9 @@ impl Task {
         let reply: Reply = json::read(body)
             .map_err(|error| json::not_promised(format!("the answer is not a task's state: {error}")))?;
         let output = reply.output.ok_or_else(|| json::not_promised("the answer holds no `output` with a task"))?;
-        let status = output.task_status.as_deref().unwrap_or_default();
+        let Some(status) = output.task_status.as_deref() else {
+            return Err(json::not_promised("the answer holds a task without `task_status`"));
+        };
         let status = match status {
             "PENDING" | "RUNNING" | "SUSPENDED" => Status::Running,
             "SUCCEEDED" => output.outcome(),
@@ -171,9 +173,7 @@ impl Output {
     fn outcome(&self) -> Status {
         let mut pictures = Vec::new();
         for result in self.results.iter().flatten() {
-            if let Some(url) = result.url.as_ref().filter(|url| !url.is_empty()) {
-                pictures.push(Generated::from_url(url.clone()));
-            }
+            pictures.extend(result.url.as_deref().and_then(Generated::from_url));
         }
         pictures.extend(generation::pictures(self.choices.as_deref().unwrap_or_default()));
         let refused = self.results.iter().flatten().find(|result| result.code.is_some() || result.message.is_some());
@@ -189,7 +189,8 @@ impl Output {
 }
 
 fn reason(code: Option<&str>, message: Option<&str>) -> String {
-    match (code, message) {
+    let said = |text: &&str| !text.trim().is_empty();
+    match (code.filter(said), message.filter(said)) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.to_owned(),
         (None, None) => "the upstream gives no reason".to_owned(),

@@ -210,6 +210,9 @@ fn the_time_to_wait_is_read_from_every_header_that_tells_it() {
     assert_eq!(wait(429, "x-ratelimit-reset", "1767225605"), Some(Duration::from_secs(5)));
     assert_eq!(wait(429, "x-tokenratelimit-reset", "-1"), None);
     assert_eq!(wait(400, "x-ratelimit-reset", "9"), None);
+    assert_eq!(wait(429, "retry-after", "Fri, 31 Dec 9999 23:59:59 GMT"), None);
+    let now = refused(429, &[("retry-after", "0")], "Too many requests");
+    assert!(!now.to_string().contains("in 0 s"), "{now}");
     let error = refused(429, &[("retry-after", "12"), ("x-request-id", "abc")], "Too many requests");
     assert_eq!(
         error.to_string(),
@@ -271,6 +274,17 @@ fn secrets_that_are_echoed_are_not_shown() {
     for secret in ["very-secret", "access-key-0001", "the-signature", "query-secret"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+    for (headers, body) in [
+        (&[("x-request-id", "very-secret")][..], "{}"),
+        (&[("x-dashscope-request-id", "id-very-secret")], "{}"),
+        (&[], r#"{"error":{"message":"m"},"request_id":"very-secret"}"#),
+    ] {
+        let shown = refused_with(400, headers, body, &hmac_redactor(), b"").to_string();
+        assert!(shown.contains("[redacted]") && !shown.contains("very-secret"), "{shown}");
+    }
+    let meta = ReplyMeta { redactor: hmac_redactor(), ..ReplyMeta::default() };
+    let shown = Error::in_answer(&json!({"error": {"message": "m"}, "id": "very-secret"}), None, &meta).unwrap();
+    assert!(shown.to_string().contains("request_id=[redacted]"), "{shown}");
     let auth = Auth::ApiKey { key: SecretString::from("sk a/b+c"), placement: KeyPlacement::Query("k".into()) };
     let redactor = Redactor::new(&auth, &Endpoint::parse("http://g").unwrap(), &HeaderMap::new(), []);
     assert_eq!(redactor.clean("sk a/b+c and sk%20a%2Fb%2Bc"), "[redacted] and [redacted]");

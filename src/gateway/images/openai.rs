@@ -160,7 +160,9 @@ pub fn decode(body: &[u8]) -> Result<Reply, Error> {
         json::read(body).map_err(|error| json::not_promised(format!("the answer is not an image reply: {error}")))?;
     let pictures: Vec<Generated> = wire.data.into_iter().flatten().filter_map(Item::picture).collect();
     if pictures.is_empty() {
-        return Err(json::not_promised("the answer holds no picture: `data` has neither `url` nor `b64_json`"));
+        return Err(json::not_promised(
+            "the answer holds no picture: `data` has neither an address in `url` nor base64 in `b64_json`",
+        ));
     }
     let tokens = |key| wire.usage.as_ref().and_then(|usage| json::count(&usage.0, key)).unwrap_or(0);
     Ok(Reply { pictures, input_tokens: tokens("input_tokens"), output_tokens: tokens("output_tokens") })
@@ -168,7 +170,7 @@ pub fn decode(body: &[u8]) -> Result<Reply, Error> {
 
 impl Item {
     fn picture(self) -> Option<Generated> {
-        let content = self.b64_json.filter(|data| !data.is_empty()).map(Generated::from_base64);
-        content.or_else(|| self.url.filter(|url| !url.is_empty()).map(Generated::from_url))
+        let content = self.b64_json.as_deref().and_then(Generated::from_base64);
+        content.or_else(|| Generated::from_url(self.url.as_deref()?))
     }
 }

@@ -97,17 +97,23 @@ pub enum Generated {
 }
 
 impl Generated {
-    /// From what an API calls a URL: a `data:` URL is content, anything else an address.
-    pub(in crate::gateway) fn from_url(url: String) -> Self {
-        match url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
-            Some((_, data)) => Self::from_base64(data.to_owned()),
-            None => Self::Url(url),
+    /// From what an API calls a URL: a `data:` URL is content, an address is one of HTTP; nothing else is a picture.
+    pub(in crate::gateway) fn from_url(url: &str) -> Option<Self> {
+        if url.starts_with("data:") {
+            return Self::from_base64(url);
         }
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())?;
+        matches!(scheme.as_str(), "http" | "https").then(|| Self::Url(url.to_owned()))
     }
 
-    /// From content in base64.
-    pub(in crate::gateway) fn from_base64(data: String) -> Self {
-        let media_type = media_type(&data);
-        Self::Base64 { data, media_type }
+    /// From content in base64, which some write as a `data:` URL.
+    pub(in crate::gateway) fn from_base64(text: &str) -> Option<Self> {
+        let data = match text.strip_prefix("data:") {
+            Some(rest) => rest.strip_prefix("image/")?.split_once(";base64,")?.1,
+            None => text,
+        };
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r' | b'\n');
+        let whole = !data.is_empty() && data.bytes().all(is_base64);
+        whole.then(|| Self::Base64 { data: data.to_owned(), media_type: media_type(data) })
     }
 }

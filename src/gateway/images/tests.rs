@@ -79,3 +79,21 @@ fn the_media_type_is_read_off_the_content() {
         assert_eq!(serde_json::to_value(Picture(content)).unwrap(), url);
     }
 }
+
+#[test]
+fn what_is_no_picture_is_not_passed_on_as_one() {
+    for item in [
+        r#"{"b64_json":"!!! not base64"}"#,
+        r#"{"url":"data:image/png;base64,@@@"}"#,
+        r#"{"url":"data:text/html;base64,AAAA"}"#,
+        r#"{"url":"javascript:alert(1)"}"#,
+        r#"{"url":"file:///etc/passwd"}"#,
+        r#"{"url":"/x.png"}"#,
+        r#"{"url":"","b64_json":""}"#,
+    ] {
+        let error = decode(format!(r#"{{"data":[{item}]}}"#).as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("holds no picture"), "{item}: {error}");
+    }
+    let prefixed = decode(br#"{"data":[{"b64_json":"data:image/jpeg;base64,/9j/AA=="}]}"#).unwrap();
+    assert_eq!(prefixed.pictures, [Generated::Base64 { data: "/9j/AA==".to_owned(), media_type: "image/jpeg" }]);
+}

@@ -81,7 +81,11 @@ pub(super) async fn submit(
 pub(super) async fn ask(cx: &Context, credentials: &ImageCredentials, id: &str) -> Result<Status, Error> {
     let mut call = dashscope::check(id)?;
     call.deadline = Some(Deadline::fixed(Instant::now(), QUESTION_TIMEOUT));
-    Ok(Task::decode(&exchange(cx, &credentials.common, &credentials.upstream_model, call).await?)?.status)
+    let answer = exchange(cx, &credentials.common, &credentials.upstream_model, call).await?;
+    Ok(match Task::decode(&answer)?.status {
+        Status::Failed(reason) => Status::Failed(credentials.common.route.clean(&reason)),
+        status => status,
+    })
 }
 
 /// The pictures of a task that is done, nothing of one that is not, or why there will be none.

@@ -31,7 +31,7 @@ pub(super) async fn read(reply: Reply, wishes: &Wishes<'_>, out: &mut LlmOutput)
     let began = state.is_answer();
     let mut pieces = Vec::new();
     let ending = match read {
-        Ok(()) => state.finish(&mut pieces).map_err(Failure::from),
+        Ok(()) => state.finish(&mut pieces).map_err(|error| meta.cleaned(error).into()),
         Err(failure) => {
             state.abort(&mut pieces);
             Err(failure)
@@ -67,7 +67,13 @@ async fn read_events(
             }
         }
     }
-    answered(state, meta, events.excerpt())
+    answered(state, meta, events.excerpt())?;
+    if events.end_by_close() && !state.is_finished() {
+        let message = "The answer broke off before its end: the connection was closed before it was finished";
+        let advice = "Try again; if it happens again, look at the gateway's log and its time-outs";
+        return Err(meta.error(ErrorKind::Interrupted, message).advise(advice).into());
+    }
+    Ok(())
 }
 
 /// Whether the transfer ended before its time.

@@ -44,10 +44,17 @@ pub struct BadLine {
 #[derive(Deserialize)]
 struct Wire<'a> {
     session_id: Option<String>,
-    event: Option<String>,
-    app_id: Option<String>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    app_id: Option<&'a RawValue>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+}
+
+/// A value if it is text: whatever else it is, the call it stands in is known and can be answered.
+fn text(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
 }
 
 #[derive(Deserialize)]
@@ -77,10 +84,11 @@ impl Envelope {
         }
         let bad = |reason: String| BadLine { session_id: Some(session_id.clone()), reason };
         let data = wire.data.ok_or_else(|| bad("the line has no `data`".to_owned()))?;
-        match wire.event.as_deref() {
+        let event = wire.event.ok_or_else(|| bad("the line has no `event`".to_owned()))?;
+        match text(event).as_deref() {
             Some("request") => {
                 let data = line.slice_ref(data.get().as_bytes());
-                Ok(Self::Request(RequestLine { session_id, app_id: wire.app_id, data }))
+                Ok(Self::Request(RequestLine { session_id, app_id: wire.app_id.and_then(text), data }))
             }
             Some("backwards_response") => {
                 let request_id = serde_json::from_str::<BackwardsData>(data.get()).ok();
@@ -91,7 +99,7 @@ impl Envelope {
                 let shown: String = other.chars().take(64).collect();
                 Err(bad(format!("the event {shown:?} is not known here")))
             }
-            None => Err(bad("the line has no `event`".to_owned())),
+            None => Err(bad("the `event` is not text".to_owned())),
         }
     }
 }
@@ -110,6 +118,15 @@ mod tests {
         let Ok(Envelope::Request(request)) = parse(line) else { panic!("a request") };
         assert_eq!((request.session_id.as_str(), request.app_id), ("S", None));
         assert_eq!(&request.data[..], br#"{"a":[1]}"#);
+    }
+
+    #[test]
+    fn an_app_id_that_is_no_text_is_none() {
+        for id in ["5", "[]", "{}", "true", "null"] {
+            let line = format!(r#"{{"session_id":"S","event":"request","app_id":{id},"data":{{}}}}"#);
+            let Ok(Envelope::Request(request)) = parse(&line) else { panic!("{line}") };
+            assert_eq!(request.app_id, None);
+        }
     }
 
     #[test]
@@ -133,6 +150,7 @@ mod tests {
             (r#"{"session_id":"S","event":"request"}"#, Some("S"), "`data`"),
             (r#"{"session_id":"S","data":{}}"#, Some("S"), "`event`"),
             (r#"{"session_id":"S","event":"hello","data":{}}"#, Some("S"), "\"hello\""),
+            (r#"{"session_id":"S","event":5,"data":{}}"#, Some("S"), "`event` is not text"),
         ] {
             let bad = parse(line).unwrap_err();
             assert_eq!(bad.session_id.as_deref(), session, "{line}");
