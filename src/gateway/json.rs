@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 use std::fmt;
 
 /// The most objects and lists of one JSON text. Three bytes of text may become hundreds in memory, so the limit for a
@@ -117,23 +117,29 @@ impl<'de> Deserialize<'de> for Aside {
 /// A text that may hold anything, such as an error in an answer's place. Of one over 64 KiB only the first keys of objects
 /// are read, long texts are cut, and lists are null: what it says of an error is still there. `None` when it is no JSON.
 pub fn unknown(text: &str) -> Option<Value> {
-    skim(text, MAX_SKIM_DEPTH)
+    skim(text, MAX_SKIM_DEPTH, &mut { MAX_UNKNOWN })
 }
 
-fn skim(text: &str, depth: u8) -> Option<Value> {
-    if text.len() <= MAX_UNKNOWN {
+/// `budget` is how many bytes may still be read as they are, in all.
+fn skim(text: &str, depth: u8, budget: &mut usize) -> Option<Value> {
+    if let Some(rest) = budget.checked_sub(text.len()) {
+        *budget = rest;
         return serde_json::from_str(text).ok();
     }
     let text = text.trim_ascii_start();
     match text.as_bytes().first() {
-        Some(b'{') if depth > 0 => {
+        Some(b'{') if depth > 0 && *budget > 0 => {
             let Beginning(entries) = serde_json::from_str(text).ok()?;
-            let entries =
-                entries.into_iter().map(|(key, value)| (key, skim(value.get(), depth - 1).unwrap_or_default()));
-            Some(Value::Object(entries.collect()))
+            *budget = budget.saturating_sub(MAX_SKIMMED_KEYS);
+            let mut object = Map::new();
+            for (key, value) in entries {
+                object.insert(key, skim(value.get(), depth - 1, budget).unwrap_or_default());
+            }
+            Some(Value::Object(object))
         }
-        Some(b'"') => {
+        Some(b'"') if *budget > 0 => {
             let text: String = serde_json::from_str(text).ok()?;
+            *budget = budget.saturating_sub(MAX_SKIMMED_CHARS);
             Some(Value::String(text.chars().take(MAX_SKIMMED_CHARS).collect()))
         }
         _ => Some(Value::Null),
@@ -244,5 +250,25 @@ mod tests {
         let many: String = (0..MAX_UNKNOWN).map(|number| format!("\"{number}\":0,")).collect();
         let value = unknown(&format!("{{{many}\"error\":1}}")).unwrap();
         assert_eq!(value.as_object().unwrap().len(), MAX_SKIMMED_KEYS);
+    }
+
+    #[test]
+    fn what_is_read_of_a_long_text_is_bounded_however_it_is_nested() {
+        fn values(value: &Value) -> usize {
+            match value {
+                Value::Array(list) => 1 + list.iter().map(values).sum::<usize>(),
+                Value::Object(object) => 1 + object.values().map(values).sum::<usize>(),
+                _ => 1,
+            }
+        }
+        let list = format!("[{}1]", "1,".repeat(20_000));
+        let object = |value: &str| {
+            let entries: Vec<String> = (0..MAX_SKIMMED_KEYS).map(|number| format!("\"{number}\":{value}")).collect();
+            format!("{{{}}}", entries.join(","))
+        };
+        for text in [object(&list), object(&object(&object("[1,1]"))), object(&format!("\"{list}\""))] {
+            assert!(text.len() > MAX_UNKNOWN);
+            assert!(values(&unknown(&text).unwrap()) <= MAX_UNKNOWN, "{}", text.len());
+        }
     }
 }

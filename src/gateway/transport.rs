@@ -83,12 +83,12 @@ fn no_connection(
     let all = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ").to_lowercase();
     let refused = find::<io::Error>(causes).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     let seconds = options.connect_timeout.as_secs_f64();
-    let in_time =
+    let failure =
         if error.is_timeout() { format!("nothing came within {seconds} s (connect_timeout)") } else { reason.clone() };
     let (message, advice) =
         if options.proxy.is_some() || all.contains("tunnel") || all.contains("socks") || all.contains("proxy") {
             (
-                format!("The proxy did not connect to {endpoint}: {in_time}"),
+                format!("The proxy did not connect to {endpoint}: {failure}"),
                 "Check the proxy in advanced_options or in the environment",
             )
         } else if error.is_timeout() {
