@@ -15,7 +15,8 @@ pub(super) struct Body {
     pub(super) response: reqwest::Response,
     pub(super) meta: ReplyMeta,
     pub(super) room: Room,
-    /// Whether the connection's end is the body's: then one that was cut looks like a whole one.
+    /// Whether, by the headers, the connection's end is the body's: then one that was cut looks like a whole one. Also
+    /// of a packed body with a length, for the client takes that away as it unpacks.
     pub(super) ends_by_close: bool,
     pub(super) idle_timeout: Duration,
     pub(super) deadline: Deadline,

@@ -72,8 +72,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body's bytes.
     pub body: Option<Bytes>,
-    /// An earlier end than the route's `total_timeout` from now on: where this is one of several requests, or a model is
-    /// being saved.
+    /// An earlier end than the route's `total_timeout` from now on: where this is one of several requests, or a model
+    /// is being saved.
     pub deadline: Option<Deadline>,
 }
 

@@ -13,8 +13,8 @@ use std::fmt;
 pub const MAX_NESTED: usize = 100_000;
 /// Shorter texts cannot hold enough of them to matter.
 const SHORT: usize = 64 << 10;
-/// The longest part of an answer, in bytes, that is read without knowing what it holds. Of longer ones so many keys, and
-/// so many characters of a text, so many objects deep.
+/// The longest part of an answer, in bytes, that is read without knowing what it holds. Of longer ones so many keys,
+/// and so many characters of a text, so many objects deep.
 const MAX_UNKNOWN: usize = 64 << 10;
 const MAX_SKIMMED_KEYS: usize = 64;
 const MAX_SKIMMED_CHARS: usize = 8 << 10;
@@ -114,8 +114,9 @@ impl<'de> Deserialize<'de> for Aside {
     }
 }
 
-/// A text that may hold anything, such as an error in an answer's place. Of one over 64 KiB only the first keys of objects
-/// are read, long texts are cut, and lists are null: what it says of an error is still there. `None` when it is no JSON.
+/// A text that may hold anything, such as an error in an answer's place; `None` when it is no JSON. Of one over 64 KiB
+/// only the first keys of objects are read, long texts are cut, and long lists are null, unread: what it says of an
+/// error is still there.
 pub fn unknown(text: &str) -> Option<Value> {
     skim(text, MAX_SKIM_DEPTH, &mut { MAX_UNKNOWN })
 }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-/// Base64 of all vectors of one reply, in bytes: a thousand vectors of 3,000 numbers. Unpacked they take up to ten times as
-/// much.
+/// Base64 of all vectors of one reply, in bytes: a thousand vectors of 3,000 numbers. Unpacked they take up to ten
+/// times as much.
 const MAX_PACKED: usize = 16 << 20;
 
 /// The vectors of one batch.
