@@ -27,16 +27,16 @@ pub fn run<P: Provider>(
     settings: &Settings,
 ) -> Result<(), RuntimeError> {
     match settings.install_method {
-        // First of all: its heartbeat tells the host that the plugin is there.
-        InstallMethod::Local => {
+        InstallMethod::Local => with_runtime(async |stop| {
+            // First of all: its heartbeat tells the host that the plugin is there.
             let connection = stdio::connect(settings.heartbeat_interval)
                 .map_err(|error| RuntimeError::Start("take over stdin and stdout", error))?;
             prepare(settings, Some(connection.outbox.clone()))?;
-            with_runtime(async |stop| match serve(Arc::new(provider), connection, options(settings), stop).await {
+            match serve(Arc::new(provider), connection, options(settings), stop).await {
                 Outcome::InputEnded | Outcome::Stopped => Ok(()),
                 Outcome::OutputClosed => Err(RuntimeError::OutputClosed),
-            })
-        }
+            }
+        }),
         InstallMethod::Remote => {
             prepare(settings, None)?;
             let address = RemoteAddress::pick(
@@ -130,30 +130,30 @@ fn with_runtime(work: impl AsyncFnOnce(Stop) -> Result<(), RuntimeError>) -> Res
     let runtime = Runtime::new().map_err(|error| RuntimeError::Start("start the runtime", error))?;
     let result = runtime.block_on(async {
         let stop = Stop::default();
-        tokio::select! {
-            result = work(stop.clone()) => result,
-            error = watch_signals(&stop) => Err(RuntimeError::Start("listen for signals", error)),
-        }
+        // Before any work: a host that has heard from the plugin may end it at once.
+        listen_for_signals(&stop).map_err(|error| RuntimeError::Start("listen for signals", error))?;
+        work(stop).await
     });
     runtime.shutdown_background();
     result
 }
 
-/// Turns signals into `stop`; ends only when it cannot.
-async fn watch_signals(stop: &Stop) -> std::io::Error {
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => return error,
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// From here on signals reach `stop`.
+fn listen_for_signals(stop: &Stop) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.gently.is_cancelled() {
+                stop.now.cancel();
+            } else {
+                stop.gently.cancel();
+            }
         }
-        if stop.gently.is_cancelled() {
-            stop.now.cancel();
-        } else {
-            stop.gently.cancel();
-        }
-    }
+    });
+    Ok(())
 }

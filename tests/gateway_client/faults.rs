@@ -78,7 +78,8 @@ async fn silence_in_mid_stream_ends_at_the_idle_timeout() {
 async fn an_endless_stream_ends_at_the_total_timeout() {
     let endless = Act::Repeat(b"8\r\n: ping\n\n\r\n".repeat(100));
     let server = Server::one(vec![event_stream(), endless]).await;
-    let (_, end) = events(&server.route_with(TransportOptions { total_timeout: SHORT * 2, ..options() })).await;
+    let (_, end) =
+        events(&server.route_with(TransportOptions { total_timeout: Duration::from_secs(1), ..options() })).await;
     assert_eq!(end.unwrap_err().kind, ErrorKind::Timeout);
 }
 

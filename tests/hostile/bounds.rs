@@ -36,14 +36,14 @@ async fn above_max_worker_calls_wait_in_order_while_heartbeats_go_on() {
 async fn heartbeats_come_on_time_while_every_core_is_busy() {
     let (mut plugin, gateway) = (Plugin::start(&[("HEARTBEAT_INTERVAL", "0.2")]).await, hostile().await);
     for number in 0..40 {
-        plugin.ask(&number.to_string(), &gateway.url("endless-stream"), json!({"total_timeout": 4})).await;
+        plugin.ask(&number.to_string(), &gateway.url("endless-stream"), json!({"total_timeout": 12})).await;
     }
     for number in 0..40 {
         plugin.hear(&number.to_string()).await.assert_error("InvokeConnectionError", "total_timeout");
     }
     let gaps = plugin.heartbeats.windows(2).map(|pair| pair[1] - pair[0]);
-    // The host allows 120 s between two that are 10 s apart: 600 times as long as it should be here is 120 s too.
-    assert!(gaps.max().unwrap() < Duration::from_secs(3), "{:?}", plugin.heartbeats);
+    // Late would be one that waits until the streams end.
+    assert!(gaps.max().unwrap() < Duration::from_secs(8), "{:?}", plugin.heartbeats);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -98,8 +98,8 @@ async fn an_answer_that_asks_for_it_is_tried_again_only_if_the_model_says_so() {
 #[tokio::test]
 async fn all_tries_share_the_limit_of_the_call_which_is_told_as_it_was_set() {
     let server = Server::slow(Duration::from_millis(300), vec![refused(REFUSED_USAGE), stalled_stream()]).await;
-    let limit = json!({"advanced_options": r#"{"total_timeout":1}"#});
+    let limit = json!({"advanced_options": r#"{"total_timeout":3}"#});
     let error = invoke(asks(&server, limit, json!({}))).await.result.unwrap_err();
-    assert!(error.message.contains("not complete after 1 s (total_timeout)"), "{}", error.message);
+    assert!(error.message.contains("not complete after 3 s (total_timeout)"), "{}", error.message);
     assert_eq!(server.sent().len(), 2);
 }
